@@ -1,0 +1,65 @@
+/**
+ * Opening and closing are written once, as generators that yield what may have to be awaited. The synchronous
+ * driver refuses promises; the asynchronous one waits for them, and only for them: where nothing has to be
+ * awaited no other code can run in between.
+ */
+import type { Await } from "./store.ts";
+import { TheaterStateError } from "./errors.ts";
+
+/** A computation that yields values which may be promises. */
+export type Operation<R> = Generator<Await<unknown>, R, unknown>;
+
+/** `const x = yield* wait(maybePromise)`. */
+export function* wait<T>(value: Await<T>): Operation<T> {
+  return (yield value) as T;
+}
+
+/** Whether `value` has a `then` method. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    (typeof value === "object" || typeof value === "function") &&
+    value !== null &&
+    typeof (value as { then?: unknown }).then === "function"
+  );
+}
+
+/** Runs to the end at once. @throws TheaterStateError `needs_async`, from inside the operation, at a promise */
+export function drive<R>(operation: Operation<R>): R {
+  let step = operation.next();
+  while (step.done !== true) {
+    if (isThenable(step.value)) {
+      // The promise is dropped; its rejection must not surface as an unhandled one.
+      void Promise.resolve(step.value).catch(() => {});
+      step = operation.throw(
+        new TheaterStateError(
+          "needs_async",
+          "Reading these parameters is asynchronous on this backend, and the synchronous form cannot wait. " +
+            "Every parameter is as it was before the call. Use withTheaterAsync or surgicalTheaterAsync.",
+        ),
+      );
+    } else {
+      step = operation.next(step.value);
+    }
+  }
+  return step.value;
+}
+
+/** Runs to the end, awaiting promises. */
+export async function driveAsync<R>(operation: Operation<R>): Promise<R> {
+  let step = operation.next();
+  while (step.done !== true) {
+    if (!isThenable(step.value)) {
+      step = operation.next(step.value);
+      continue;
+    }
+    let value: unknown;
+    try {
+      value = await step.value;
+    } catch (error) {
+      step = operation.throw(error);
+      continue;
+    }
+    step = operation.next(value);
+  }
+  return step.value;
+}

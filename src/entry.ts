@@ -1,0 +1,94 @@
+/** The five entry points, written once and bound to a store by each subpath. */
+import { drive, driveAsync, isThenable } from "./drive.ts";
+import { RestoreError, TheaterStateError } from "./errors.ts";
+import { checkOptions, type Options } from "./options.ts";
+import { type Plan, prepare } from "./plan.ts";
+import type { Model } from "./store.ts";
+import { AsyncSurgicalTheater, SurgicalTheater } from "./surgical-theater.ts";
+import { close, open } from "./theater.ts";
+
+/** `R`, or an error type where the function returns a promise: a synchronous theater would close too early. */
+export type Synchronous<R> =
+  R extends PromiseLike<unknown> ? ["use withTheaterAsync: fn returns a promise"] : R;
+
+/** The entry points of a store whose models are `M` and whose arrays are `T`. */
+export interface EntryPoints<M, T> {
+  surgicalTheater(model: M, options: Options<T>): SurgicalTheater<T>;
+  surgicalTheaterAsync(model: M, options: Options<T>): Promise<AsyncSurgicalTheater<T>>;
+  withTheater<R>(model: M, options: Options<T>, fn: () => Synchronous<R>): R;
+  withTheaterAsync<R>(model: M, options: Options<T>, fn: () => R | PromiseLike<R>): Promise<R>;
+  planTheater(model: M, options: Options<T>): Plan;
+}
+
+/** What to throw when the body failed with `error` and then closing failed too: neither is lost. */
+function both(error: unknown, failure: unknown): unknown {
+  if (!(failure instanceof RestoreError)) return failure;
+  return new RestoreError(failure.code, failure.failures, failure.message, { cause: error });
+}
+
+function checkBody(name: string, fn: unknown): void {
+  if (typeof fn !== "function") {
+    throw new TypeError(`${name}: the third argument must be a function. The model is unchanged.`);
+  }
+}
+
+/** Binds the entry points to a store. `modelOf` throws for what is not one of its models. */
+export function entryPoints<M, T>(modelOf: (model: M) => Model<T>): EntryPoints<M, T> {
+  return {
+    surgicalTheater(model, options) {
+      const request = checkOptions(options);
+      return new SurgicalTheater(drive(open(modelOf(model), request)));
+    },
+    async surgicalTheaterAsync(model, options) {
+      const request = checkOptions(options);
+      return new AsyncSurgicalTheater(await driveAsync(open(modelOf(model), request)));
+    },
+    withTheater<R>(model: M, options: Options<T>, fn: () => Synchronous<R>): R {
+      checkBody("withTheater", fn);
+      const request = checkOptions(options);
+      const theater = drive(open(modelOf(model), request));
+      let result: unknown;
+      try {
+        result = fn();
+      } catch (error) {
+        try {
+          drive(close(theater, true));
+        } catch (failure) {
+          throw both(error, failure);
+        }
+        throw error;
+      }
+      const promised = isThenable(result);
+      // It may still reject, with nobody left to hear it.
+      if (promised) void Promise.resolve(result).catch(() => {});
+      drive(close(theater, promised));
+      if (promised) {
+        throw new TheaterStateError(
+          "promise_returned",
+          "withTheater: fn returned a promise, and what it awaits would run after the theater has closed. Every " +
+            "parameter is back. Use withTheaterAsync, and await it.",
+        );
+      }
+      return result as R;
+    },
+    async withTheaterAsync(model, options, fn) {
+      checkBody("withTheaterAsync", fn);
+      const request = checkOptions(options);
+      const theater = await driveAsync(open(modelOf(model), request));
+      let result;
+      try {
+        result = await fn();
+      } catch (error) {
+        try {
+          await driveAsync(close(theater, true));
+        } catch (failure) {
+          throw both(error, failure);
+        }
+        throw error;
+      }
+      await driveAsync(close(theater, false));
+      return result;
+    },
+    planTheater: (model, options) => drive(prepare(modelOf(model), checkOptions(options), false)).plan,
+  };
+}

@@ -1,0 +1,112 @@
+/**
+ * The errors of this package. Each says what failed on which parameter, in what state the model is now, and
+ * what to do; `code` is a literal to branch on, with a page in `docs/errors/`. Wrong argument types and
+ * ranges throw the built-in `TypeError` and `RangeError` instead.
+ */
+
+/** What all our errors have in common. */
+export abstract class SurgicalTheaterError extends Error {
+  /** Which failure this is; each code has a page in `docs/errors/`. */
+  abstract readonly code: string;
+}
+
+/** A modification could not be computed. Every parameter is as it was before the call. */
+export class ModificationError extends SurgicalTheaterError {
+  override readonly name = "ModificationError";
+  readonly code: "modification_threw" | "shape_mismatch" | "dtype_mismatch" | "non_finite" | "out_of_range";
+  /** The parameter on which it failed. */
+  readonly parameter: string;
+
+  constructor(code: ModificationError["code"], parameter: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.parameter = parameter;
+  }
+}
+
+/** A selection or a set of parameters makes no sense. Nothing was changed. */
+export class LayersError extends SurgicalTheaterError {
+  override readonly name = "LayersError";
+  readonly code:
+    | "no_match"
+    | "no_attention"
+    | "unknown_name"
+    | "index_out_of_range"
+    | "incomplete"
+    | "overlapping_storage";
+
+  constructor(code: LayersError["code"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The theater was used in a way its state does not allow. Parameters are as the message says. */
+export class TheaterStateError extends SurgicalTheaterError {
+  override readonly name = "TheaterStateError";
+  readonly code: "closed" | "busy" | "already_open" | "written_inside" | "needs_async" | "promise_returned";
+  /** The parameters concerned, if any. */
+  readonly parameters: readonly string[];
+
+  constructor(
+    code: TheaterStateError["code"],
+    message: string,
+    parameters: readonly string[] = [],
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.code = code;
+    this.parameters = parameters;
+  }
+}
+
+/** What was asked for is not offered here. Nothing was changed. */
+export class UnsupportedError extends SurgicalTheaterError {
+  override readonly name = "UnsupportedError";
+  readonly code:
+    | "dtype"
+    | "strides"
+    | "technique"
+    | "over_budget"
+    | "shared_memory"
+    | "engine"
+    | "entry_point";
+
+  constructor(code: UnsupportedError["code"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/**
+ * Some parameters could not be put back: the only error after which a model may differ. Every parameter that
+ * `failures` does not name is back, bit for bit. Calling `close()` again retries the ones that can be retried.
+ */
+export class RestoreError extends SurgicalTheaterError {
+  override readonly name = "RestoreError";
+  readonly code: "restore_failed" | "original_lost";
+  /** What did not come back, and why. */
+  readonly failures: ReadonlyMap<string, unknown>;
+
+  constructor(
+    code: RestoreError["code"],
+    failures: ReadonlyMap<string, unknown>,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.code = code;
+    this.failures = failures;
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** `a, b, c and 4 more`: a list that stays readable however long it is. */
+export function listed(names: readonly string[], most = 8): string {
+  const rest = names.length - most;
+  return rest > 0 ? `${names.slice(0, most).join(", ")} and ${rest} more` : names.join(", ");
+}

@@ -1,0 +1,11 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+export {
+  surgicalTheater,
+  surgicalTheaterAsync,
+  withTheater,
+  withTheaterAsync,
+  planTheater,
+  Ema,
+} from "./memory.ts";
+export type { MemoryModel, MemoryParameter, ShapedArray } from "./stores/memory/record.ts";
+export * from "./shared.ts";

@@ -1,0 +1,67 @@
+import { checkFinite, describeValue, type Kind } from "./kind.ts";
+
+/** A modification that moves parameters towards other values: averaged, best, or another model's. */
+export interface Interpolate<T> {
+  readonly type: "interpolate";
+  /** Values by parameter name. Lent: not copied where arrays are immutable, never consumed. */
+  readonly towards: Readonly<Record<string, T>>;
+  /** 0 leaves a parameter as it is, 1 (default) replaces it. */
+  readonly amount?: number;
+}
+
+/**
+ * Moves parameters towards other values: `w ← (1 − amount) · w + amount · towards`.
+ *
+ * With amount 1, the default, parameters are replaced: on engines with immutable tensors the given tensors
+ * themselves are shown and nothing is copied. Otherwise it is a scale and an addition, each rounded once.
+ * It applies to every name in `towards`, BatchNorm statistics included.
+ *
+ * @param towards - values by parameter name, each of the parameter's shape and dtype (or, on typed arrays,
+ *   a Float32Array for a 16-bit parameter)
+ * @param amount - any finite number; beyond 0 and 1 it extrapolates
+ * @throws TypeError, RangeError for arguments of another kind
+ * @example
+ * const weights = { kernel: Float32Array.of(1, 2) };
+ * const average = { kernel: Float32Array.of(3, 4) };
+ * withTheater(weights, { modification: interpolate(average) }, () => weights.kernel[0]); // 3
+ */
+export function interpolate<T>(towards: Readonly<Record<string, T>>, amount = 1): Interpolate<T> {
+  const modification = { type: "interpolate", towards, amount } as const;
+  interpolateKind.check(modification, undefined);
+  return Object.freeze(modification);
+}
+
+export const interpolateKind: Kind<Interpolate<unknown>> = {
+  properties: ["towards", "amount"],
+  check({ towards, amount }) {
+    if (
+      typeof towards !== "object" ||
+      towards === null ||
+      Array.isArray(towards) ||
+      ArrayBuffer.isView(towards)
+    ) {
+      throw new TypeError(
+        `interpolate: towards must be a record of values by parameter name, got ${describeValue(towards)}. ` +
+          "The model is unchanged.",
+      );
+    }
+    if (Object.keys(towards).length === 0) {
+      throw new RangeError(
+        "interpolate: towards is empty. The model is unchanged. Has the average been updated?",
+      );
+    }
+    if (amount !== undefined) checkFinite("interpolate: amount", amount);
+  },
+  describe: ({ towards, amount }) =>
+    `interpolate(towards ${Object.keys(towards).length} parameters, amount=${amount ?? 1})`,
+  targets: ({ towards }) => Object.keys(towards),
+  needsStd: () => false,
+  steps({ towards, amount = 1 }, { name, aliases }) {
+    const of = towards[[name, ...aliases].find((known) => Object.hasOwn(towards, known))!];
+    if (amount === 1) return [{ op: "replace", by: { kind: "values", of } }];
+    return [
+      { op: "scale", by: 1 - amount },
+      { op: "add", delta: { kind: "values", times: amount, of } },
+    ];
+  },
+};

@@ -1,0 +1,46 @@
+/**
+ * What each kind of modification provides. A modification itself is a plain readonly value; everything that
+ * can be done with it hangs on its kind.
+ */
+import type { Parameter, Step } from "../store.ts";
+
+/** What a modification may know when it is lowered to steps. */
+export interface Context {
+  /** The theater's seed, for modifications without their own. */
+  readonly seed: number | undefined;
+  /** Standard deviation of the original parameter, when the kind asked for it. */
+  readonly std: number;
+}
+
+/** Everything about one type of modification `M`. */
+export interface Kind<M> {
+  /** Property names beside `type`. */
+  readonly properties: readonly string[];
+  /** Throws TypeError or RangeError for a value that makes no sense. */
+  check(modification: M, seed: number | undefined): void;
+  /** One line for reports: `scale(factor=0.9)`. */
+  describe(modification: M, seed: number | undefined): string;
+  /** What it applies to when `layers` is not given: a selection, or exactly these names. */
+  targets(modification: M): "attention" | readonly string[];
+  /** Whether {@link Context.std} must be read from the parameter. */
+  needsStd(modification: M): boolean;
+  /** Lowers it to steps for one parameter. */
+  steps(modification: M, parameter: Parameter, context: Context): readonly Step<unknown>[];
+}
+
+/** Throws unless `value` is a finite number. `what` is the start of the message: `scale: factor`. */
+export function checkFinite(what: string, value: unknown): asserts value is number {
+  if (typeof value !== "number") {
+    throw new TypeError(`${what} must be a number, got ${describeValue(value)}. The model is unchanged.`);
+  }
+  if (!Number.isFinite(value)) {
+    throw new RangeError(`${what} must be finite, got ${value}. The model is unchanged.`);
+  }
+}
+
+/** A value in an error message, short whatever it is. */
+export function describeValue(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (value === null || typeof value !== "object") return String(value);
+  return Array.isArray(value) ? `an array of ${value.length}` : `a ${value.constructor?.name ?? "object"}`;
+}

@@ -1,0 +1,34 @@
+import { checkFinite, type Kind } from "./kind.ts";
+
+/** A modification that multiplies every element of a parameter by `factor`. */
+export interface Scale {
+  readonly type: "scale";
+  readonly factor: number;
+}
+
+/**
+ * Multiplies parameters by a constant: `w ← round(factor · w)`.
+ *
+ * The product is computed in float32 or wider and rounded to the parameter's dtype once; the factor itself is
+ * never rounded to a dtype narrower than float32, so that 0.999 is not 1 on bfloat16 parameters.
+ *
+ * @param factor - any finite number
+ * @throws TypeError, RangeError if `factor` is not a finite number
+ * @example
+ * const weights = { kernel: Float32Array.of(1, 2) };
+ * withTheater(weights, { modification: scale(0.5), layers: "all" }, () => weights.kernel[0]); // 0.5
+ */
+export function scale(factor: number): Scale {
+  const modification = { type: "scale", factor } as const;
+  scaleKind.check(modification, undefined);
+  return Object.freeze(modification);
+}
+
+export const scaleKind: Kind<Scale> = {
+  properties: ["factor"],
+  check: ({ factor }) => checkFinite("scale: factor", factor),
+  describe: ({ factor }) => `scale(factor=${factor})`,
+  targets: () => "attention",
+  needsStd: () => false,
+  steps: ({ factor }) => [{ op: "scale", by: factor }],
+};

@@ -1,0 +1,54 @@
+/** What `close()` returns: the proof, parameter by parameter, and what the theater cost. */
+
+/** How one parameter came back. */
+export interface Proof {
+  /** Whether its bytes are what they would be had the theater never been opened. */
+  readonly identical: boolean;
+  /**
+   * - `identity`: the very same buffer is back;
+   * - `copy`: the kept bytes were written back;
+   * - `fingerprint`: a digest of its bytes equals the one before;
+   * - `refolded`: another theater is still open on it, and shows the original with its own layers alone;
+   * - `kept`: it was written inside, and `onWrite: "keep"` left it so.
+   */
+  readonly by: "identity" | "copy" | "fingerprint" | "refolded" | "kept";
+}
+
+/** Evidence that a theater left its model as it was. */
+export interface Receipt {
+  /** Whether every parameter is identical. */
+  readonly identical: boolean;
+  /** By parameter name: those that were modified, and those that were watched. */
+  readonly parameters: ReadonlyMap<string, Proof>;
+  /** Parameters that something wrote inside, whatever `onWrite` made of it. */
+  readonly written: readonly string[];
+  /** One line per modification. */
+  readonly modifications: readonly string[];
+  /** Bytes that were held while open, beyond the model itself. */
+  readonly heldBytes: number;
+  /** Bytes of the modified parameters. */
+  readonly targetBytes: number;
+  /** Bytes of the whole model: what a copy would have held. */
+  readonly modelBytes: number;
+  /** Milliseconds spent on opening and on closing. */
+  readonly openMs: number;
+  readonly closeMs: number;
+}
+
+/** One readable line: `6 of 6 parameters bit-identical (identity), 1.2 kB held …`. */
+export function formatReceipt(receipt: Receipt): string {
+  const proofs = [...receipt.parameters.values()];
+  const ways = [...new Set(proofs.map(({ by }) => by))].join(", ");
+  return (
+    `${proofs.filter(({ identical }) => identical).length} of ${proofs.length} parameters bit-identical (${ways}); ` +
+    `${formatBytes(receipt.heldBytes)} held, a copy of the model is ${formatBytes(receipt.modelBytes)}; ` +
+    `opened in ${receipt.openMs.toFixed(2)} ms, closed in ${receipt.closeMs.toFixed(2)} ms`
+  );
+}
+
+/** Bytes for people, in powers of 1000: `312 B`, `1.25 MB`. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const power = bytes < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
+  return power === 0 ? `${bytes} B` : `${(bytes / 1000 ** power).toPrecision(3)} ${units[power]}`;
+}

@@ -1,0 +1,115 @@
+/**
+ * What is open right now, in this thread. One slot per storage, however many theaters and however many loaded
+ * copies of this package use it: the registry hangs on `globalThis`.
+ */
+import { type Operation, wait } from "./drive.ts";
+import { LayersError, TheaterStateError } from "./errors.ts";
+import type { Layer, Site, Stage, Technique } from "./store.ts";
+
+/** One theater's share of a slot. */
+export interface Entry {
+  /** Identifies the theater without keeping it alive. */
+  readonly owner: object;
+  /** `undefined` when the theater only watches the parameter. */
+  readonly layer: Layer<unknown> | undefined;
+  readonly onWrite: "error" | "discard" | "keep";
+}
+
+/** The record of one storage while any theater is open on it. */
+export interface Slot {
+  readonly stage: Stage<unknown>;
+  readonly technique: Technique;
+  /** In opening order. */
+  entries: readonly Entry[];
+  /** User code is running inside `stage.show`. */
+  busy: boolean;
+}
+
+/** A saved piece of state beside the parameters. */
+export interface SavedCapsule {
+  readonly owner: object;
+  restore: () => void;
+}
+
+interface Registry {
+  readonly slots: WeakMap<object, Slot>;
+  readonly capsules: WeakMap<object, SavedCapsule[]>;
+}
+
+const symbol = Symbol.for("surgical-theater/open@1");
+const holder = globalThis as { [symbol]?: Registry };
+const registry: Registry = (holder[symbol] ??= { slots: new WeakMap(), capsules: new WeakMap() });
+
+/** Open slots by storage key. */
+export const slots: WeakMap<object, Slot> = registry.slots;
+
+/** Saved capsules by key, oldest first. */
+export const capsules: WeakMap<object, SavedCapsule[]> = registry.capsules;
+
+/** The layers that theaters show on a slot, in opening order. */
+export function layersOf(entries: readonly Entry[]): readonly Layer<unknown>[] {
+  return entries.flatMap((entry) => (entry.layer === undefined ? [] : [entry.layer]));
+}
+
+function busy(name: string): TheaterStateError {
+  return new TheaterStateError(
+    "busy",
+    `${JSON.stringify(name)} is being modified right now, by a theater whose custom function is running. Everything ` +
+      "is as it was before this call. Open and close theaters outside custom functions.",
+    [name],
+  );
+}
+
+/** Shows the layers of `entries` on the slot, or throws with the slot as it was. */
+export function* reshow(slot: Slot, entries: readonly Entry[], name: string): Operation<void> {
+  if (slot.busy) throw busy(name);
+  slot.busy = true;
+  try {
+    yield* wait(slot.stage.show(layersOf(entries)));
+    slot.entries = entries;
+  } finally {
+    slot.busy = false;
+  }
+}
+
+/**
+ * The slot on which a new theater may put an entry, made if there is none.
+ *
+ * @throws LayersError, TheaterStateError if it may not; nothing was changed
+ */
+export function slotFor<T>(site: Site<T>, technique: Technique, onWrite: Entry["onWrite"]): Slot {
+  const { name } = site.parameter;
+  const there = slots.get(site.key);
+  if (there?.busy === true) throw busy(name);
+  if (there === undefined) {
+    for (const key of site.overlaps()) {
+      if (slots.has(key)) {
+        throw new LayersError(
+          "overlapping_storage",
+          `${JSON.stringify(name)} shares some of its bytes with a parameter that another theater has open. ` +
+            "Everything is as it was before this call. Close that theater first.",
+        );
+      }
+    }
+    const slot: Slot = { stage: site.stage(technique) as Slot["stage"], technique, entries: [], busy: false };
+    slots.set(site.key, slot);
+    return slot;
+  }
+  if (onWrite === "keep" || there.entries.some((entry) => entry.onWrite === "keep")) {
+    throw new TheaterStateError(
+      "already_open",
+      `onWrite: "keep" needs the only theater on a parameter, and another one is open on ${JSON.stringify(name)}. ` +
+        "Everything is as it was before this call. Close that one first, or choose another onWrite.",
+      [name],
+    );
+  }
+  if (there.stage.written() !== "no") {
+    throw new TheaterStateError(
+      "written_inside",
+      `${JSON.stringify(name)} was written inside a theater that is still open. Everything is as it was before ` +
+        "this call. Close that theater first: it deals with the write.",
+      [name],
+    );
+  }
+  return there;
+}

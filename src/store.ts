@@ -1,0 +1,142 @@
+/**
+ * The seam between the theater and the places where parameters live. A store (typed arrays, TensorFlow.js …)
+ * implements {@link Model}, {@link Site} and {@link Stage}; the theater knows nothing else about it, and a
+ * modification reaches it only as the four {@link Step}s.
+ */
+
+/** How the original comes back. `swap`: the kept handle is exchanged back. `copy`: kept bytes are written back. */
+export type Technique = "swap" | "copy";
+
+/** A value, or a promise of it where the store has to wait for a device. */
+export type Await<T> = T | PromiseLike<T>;
+
+/** One named array of a model. */
+export interface Parameter {
+  readonly name: string;
+  /** Further names of the same storage (tied parameters). */
+  readonly aliases: readonly string[];
+  /** Path of the layer it belongs to, outermost first: `model_1/dense_3`, `blocks.0.attn`. */
+  readonly layer: string;
+  /** Position in the model's stable order of parameters. */
+  readonly index: number;
+  /** Which of {@link Model.layers} it belongs to. */
+  readonly layerIndex: number;
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  /** Size in bytes. */
+  readonly bytes: number;
+  readonly trainable: boolean;
+}
+
+/** A change that can be computed again, bit for bit, whenever it is needed. `T` is the store's array type. */
+export type Delta<T> =
+  | { readonly kind: "noise"; readonly seed: number; readonly std: number }
+  | { readonly kind: "values"; readonly times: number; readonly of: T };
+
+/** What replaces a parameter: given values, or the result of user code run once, at opening. */
+export type Replacement<T> =
+  | { readonly kind: "values"; readonly of: T }
+  | {
+      readonly kind: "computed";
+      readonly compute: (value: T, info: ParameterInfo) => T;
+      /** Whether `compute` returns modified − original, or the modified value. */
+      readonly returns: "delta" | "value";
+    };
+
+/** All that a store has to understand. The result is rounded to the parameter's dtype after each step. */
+export type Step<T> =
+  | { readonly op: "scale"; readonly by: number }
+  | { readonly op: "add"; readonly delta: Delta<T> }
+  | { readonly op: "zero" }
+  | { readonly op: "replace"; readonly by: Replacement<T> };
+
+/** The steps of one theater on one parameter. A layer is known by its identity. */
+export interface Layer<T> {
+  readonly steps: readonly Step<T>[];
+}
+
+/** What a custom modification is told about the parameter it gets. */
+export interface ParameterInfo {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  /** Position in the model's stable order of parameters. */
+  readonly index: number;
+}
+
+/** Bytes that something holds beyond the model itself. */
+export interface Bytes {
+  readonly held: number;
+  /** Buffers that several parameters share, by key: counted once each. */
+  readonly shared: ReadonlyMap<string, number>;
+  /** Most that is needed on top for a moment while the parameter is being modified. */
+  readonly transient: number;
+}
+
+/** What shows layers on one parameter and brings its original back. One for all theaters open on it. */
+export interface Stage<T> {
+  /**
+   * Makes the original with `layers` applied in order visible.
+   * If it throws, what was visible before is visible again.
+   */
+  show(layers: readonly Layer<T>[]): Await<void>;
+  /** Whether something else wrote, or disposed of, the parameter since `show`. */
+  written(): "no" | "overwritten" | "disposed";
+  /** Bytes held now (no estimate). */
+  bytes(): Bytes;
+  /** Host values, for statistics. Lent: not to be written. */
+  read(which: "original" | "visible"): Await<ArrayLike<number>>;
+  /** Brings the original back (or keeps what was written) and frees everything. May be called again after a throw. */
+  release(how: "restore" | "keep"): "identity" | "copy" | "fingerprint";
+}
+
+/** A store's place for one parameter. */
+export interface Site<T> {
+  readonly parameter: Parameter;
+  /** Same storage, same key: theaters on one storage meet here. */
+  readonly key: object;
+  /** Techniques on offer, in order of preference. */
+  readonly offers: readonly Technique[];
+  /** Keys of other storages that share some but not all of this one's bytes. */
+  overlaps(): Iterable<object>;
+  /** What `layers` would hold on this parameter. Throws {@link UnsupportedError} for a step it cannot do. */
+  cost(technique: Technique, layers: readonly Layer<T>[]): Bytes;
+  stage(technique: Technique): Stage<T>;
+  /** Digest of the parameter's bytes as they are now. */
+  fingerprint(): Await<string>;
+  /** Host values as they are now. Lent: not to be written. */
+  read(): Await<ArrayLike<number>>;
+  /** Throws {@link ModificationError} unless `value` can stand for this parameter. */
+  check(value: T, role: string): void;
+  /**
+   * `previous + weight · (parameter − previous)`, or a copy of the parameter where there is no `previous`.
+   * Consumes `previous`, which may be what is returned; the result is the caller's, to be given to `free`.
+   */
+  average(previous: T | undefined, weight: number): T;
+  free(average: T): void;
+  /** Size of an average of this parameter. */
+  readonly averageBytes: number;
+}
+
+/** State beside the parameters that a theater saves and puts back: a trainable flag, a recurrent state. */
+export interface Capsule {
+  readonly key: object;
+  readonly name: string;
+  /** Saves the state; the returned function puts it back. */
+  save(): () => void;
+}
+
+/** A model as the theater sees it. */
+export interface Model<T> {
+  /** How users call this kind of model, for messages. */
+  readonly kind: string;
+  /** In stable order, ties merged. */
+  readonly sites: readonly Site<T>[];
+  /** Layer paths; `layers: i` selects by position here. */
+  readonly layers: readonly string[];
+  /** Whether parameters that are not modified are watched (and put back) too: free where arrays are immutable. */
+  readonly watchesAll: boolean;
+  readonly capsules: readonly Capsule[];
+  /** Estimate of what the engine itself will allocate when it first uses `targets` as modified, in bytes. */
+  engineBytes(targets: ReadonlyMap<Site<T>, readonly Layer<T>[]>): number;
+}

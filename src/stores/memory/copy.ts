@@ -1,0 +1,167 @@
+/**
+ * Technique `copy`: the original's bytes are kept aside, parameters are modified in place, and the bytes are
+ * written back. Without a layer it holds nothing and only watches, by fingerprint.
+ */
+import type { NumericArray } from "../../dtypes/dtype.ts";
+import { RestoreError } from "../../errors.ts";
+import { fingerprint } from "../../fingerprint.ts";
+import type { Bytes, Layer, Stage, Step } from "../../store.ts";
+import type { Entry } from "./record.ts";
+import { applyStep, valuesOf } from "./steps.ts";
+
+type Steps = Layer<NumericArray>;
+
+const none: ReadonlyMap<string, number> = new Map();
+
+/** Whether a step's values exist only where the user or the parameter has them: everything but arithmetic. */
+function isGiven(step: Step<NumericArray>): boolean {
+  return step.op === "replace" || (step.op === "add" && step.delta.kind === "values");
+}
+
+/** Most that user code and we need for a moment: a copy of the parameter and the result. */
+function transientOf({ data, dtype }: Entry, step: Step<NumericArray>): number {
+  if (step.op !== "replace" || step.by.kind !== "computed") return 0;
+  return 2 * (dtype === "float16" || dtype === "bfloat16" ? 4 * data.length : data.byteLength);
+}
+
+/**
+ * Bytes held for `layers`: the original, and above another layer whatever cannot be computed again when that
+ * one closes first.
+ */
+export function costOfCopy(entry: Entry, layers: readonly Steps[]): Bytes {
+  const size = entry.data.byteLength;
+  const given = layers.map(({ steps }) => steps.filter(isGiven).length);
+  const lowest = layers.length > 1 && given[0]! > 0 ? 1 : 0;
+  const above = given.slice(1).reduce((sum, count) => sum + count, 0);
+  const transients = layers.flatMap(({ steps }) => steps.map((step) => transientOf(entry, step)));
+  return {
+    held: layers.length === 0 ? 0 : size * (1 + lowest + above),
+    shared: none,
+    transient: Math.max(0, ...transients),
+  };
+}
+
+/** One parameter in memory while a theater is open on it. */
+export class CopyStage implements Stage<NumericArray> {
+  readonly #entry: Entry;
+  readonly #onRelease: () => void;
+  #layers: readonly Steps[] = [];
+  #original: NumericArray | undefined;
+  /** Digest of what is visible. */
+  #shown: string;
+  /** What the lowest layer made of the original, while others lie above it. */
+  #lowest: { readonly layer: Steps; readonly result: NumericArray } | undefined;
+  /** What steps of upper layers put in or add, while lower ones may still close. */
+  readonly #kept = new Map<Step<NumericArray>, NumericArray>();
+
+  /** @param onRelease - called once everything is back */
+  constructor(entry: Entry, onRelease: () => void = () => {}) {
+    this.#entry = entry;
+    this.#onRelease = onRelease;
+    this.#shown = fingerprint(entry.data);
+  }
+
+  show(layers: readonly Steps[]): void {
+    const { data } = this.#entry;
+    const before = this.#layers;
+    if (layers.length > 0) this.#original ??= data.slice();
+    if (before.length === 1 && layers.length > 1 && before[0]!.steps.some(isGiven)) {
+      this.#lowest = { layer: before[0]!, result: data.slice() };
+    }
+    try {
+      this.#fold(layers);
+    } catch (error) {
+      for (const { steps } of layers.filter((layer) => !before.includes(layer))) {
+        for (const step of steps) this.#kept.delete(step);
+      }
+      this.#fold(before);
+      this.#settle(before);
+      throw error;
+    }
+    this.#settle(layers);
+  }
+
+  /** Makes `layers` over the original visible. Keeps what upper layers brought along. */
+  #fold(layers: readonly Steps[]): void {
+    const { data, dtype, parameter } = this.#entry;
+    if (this.#original !== undefined) data.set(this.#original);
+    for (const [level, layer] of layers.entries()) {
+      if (layer === this.#lowest?.layer) {
+        data.set(this.#lowest.result);
+        continue;
+      }
+      for (const step of layer.steps) {
+        const kept = this.#kept.get(step);
+        if (kept === undefined) applyStep(data, dtype, parameter, step);
+        else if (step.op === "add") {
+          const delta = {
+            kind: "values",
+            times: step.delta.kind === "values" ? step.delta.times : 1,
+            of: kept,
+          } as const;
+          applyStep(data, dtype, parameter, { op: "add", delta });
+        } else data.set(kept);
+        if (kept === undefined && level > 0 && isGiven(step)) {
+          const given = step.op === "add" && step.delta.kind === "values" ? step.delta.of : data;
+          this.#kept.set(step, given.slice());
+        }
+      }
+    }
+  }
+
+  /** Forgets what `layers` do not need. */
+  #settle(layers: readonly Steps[]): void {
+    const steps = new Set(layers.length > 1 ? layers.flatMap((layer) => layer.steps) : []);
+    for (const step of this.#kept.keys()) if (!steps.has(step)) this.#kept.delete(step);
+    if (layers.length <= 1 || this.#lowest?.layer !== layers[0]) this.#lowest = undefined;
+    this.#layers = layers;
+    this.#shown = fingerprint(this.#entry.data);
+  }
+
+  written(): "no" | "overwritten" {
+    return fingerprint(this.#entry.data) === this.#shown ? "no" : "overwritten";
+  }
+
+  bytes(): Bytes {
+    const kept = [...this.#kept.values(), this.#lowest?.result, this.#original];
+    return {
+      held: kept.reduce((sum, array) => sum + (array?.byteLength ?? 0), 0),
+      shared: none,
+      transient: 0,
+    };
+  }
+
+  read(which: "original" | "visible"): ArrayLike<number> {
+    const data = which === "original" ? (this.#original ?? this.#entry.data) : this.#entry.data;
+    return valuesOf(data, this.#entry.dtype);
+  }
+
+  release(how: "restore" | "keep"): "copy" | "fingerprint" {
+    const { data, parameter } = this.#entry;
+    const name = JSON.stringify(parameter.name);
+    if (data.byteLength !== parameter.bytes) {
+      throw new RestoreError(
+        "original_lost",
+        new Map([[parameter.name, undefined]]),
+        `the buffer of ${name} was detached inside: it was transferred, or its WebAssembly memory grew`,
+      );
+    }
+    const guarded = this.#original === undefined;
+    if (how === "restore") {
+      if (this.#original !== undefined) data.set(this.#original);
+      else if (this.written() !== "no") {
+        throw new RestoreError(
+          "original_lost",
+          new Map([[parameter.name, undefined]]),
+          `${name} was overwritten in place inside a theater without a modification, which holds no copy of it`,
+        );
+      }
+    }
+    this.#original = undefined;
+    this.#lowest = undefined;
+    this.#kept.clear();
+    this.#layers = [];
+    this.#onRelease();
+    return guarded ? "fingerprint" : "copy";
+  }
+}

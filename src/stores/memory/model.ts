@@ -1,0 +1,117 @@
+/** Typed arrays as a model: the memory store. */
+import { carrierOf, type NumericArray } from "../../dtypes/dtype.ts";
+import { ModificationError } from "../../errors.ts";
+import { fingerprint } from "../../fingerprint.ts";
+import { describeValue } from "../../modifications/kind.ts";
+import type { Bytes, Layer, Model, Site, Stage, Technique } from "../../store.ts";
+import { refuseOtherModels } from "../other-models.ts";
+import { CopyStage, costOfCopy } from "./copy.ts";
+import { type Entry, type MemoryModel, readRecord } from "./record.ts";
+import { markShared } from "./shared-buffer.ts";
+import { valuesOf } from "./steps.ts";
+import { overlapping, type Storage } from "./storage.ts";
+
+class MemorySite implements Site<NumericArray> {
+  readonly #entry: Entry;
+  readonly offers: readonly Technique[] = ["copy"];
+
+  constructor(entry: Entry) {
+    this.#entry = entry;
+  }
+
+  get parameter(): Entry["parameter"] {
+    return this.#entry.parameter;
+  }
+
+  get key(): Storage {
+    return this.#entry.storage;
+  }
+
+  overlaps(): Iterable<Storage> {
+    return overlapping(this.#entry.data.buffer, this.#entry.storage);
+  }
+
+  cost(_technique: Technique, layers: readonly Layer<NumericArray>[]): Bytes {
+    return costOfCopy(this.#entry, layers);
+  }
+
+  stage(): Stage<NumericArray> {
+    const { data, parameter } = this.#entry;
+    if (data.buffer instanceof ArrayBuffer || typeof SharedArrayBuffer === "undefined")
+      return new CopyStage(this.#entry);
+    const unmark = markShared(data.buffer, parameter.name);
+    return new CopyStage(this.#entry, unmark);
+  }
+
+  fingerprint(): string {
+    return fingerprint(this.#entry.data);
+  }
+
+  read(): ArrayLike<number> {
+    return valuesOf(this.#entry.data, this.#entry.dtype);
+  }
+
+  check(value: NumericArray, role: string): void {
+    const { data, dtype, parameter } = this.#entry;
+    const name = JSON.stringify(parameter.name);
+    const tag = ArrayBuffer.isView(value) ? value[Symbol.toStringTag] : undefined;
+    if (tag !== carrierOf(dtype) && !(data instanceof Uint16Array && tag === "Float32Array")) {
+      throw new ModificationError(
+        "dtype_mismatch",
+        parameter.name,
+        `${role} ${name}, of dtype ${dtype}, must be a ${carrierOf(dtype)}` +
+          `${data instanceof Uint16Array ? " or a Float32Array" : ""}, got ${describeValue(value)}. ` +
+          "The model is unchanged.",
+      );
+    }
+    if (value.length !== data.length) {
+      throw new ModificationError(
+        "shape_mismatch",
+        parameter.name,
+        `${role} ${name}, of shape [${parameter.shape.join(", ")}], must have ${data.length} elements, got ` +
+          `${value.length}. The model is unchanged.`,
+      );
+    }
+  }
+
+  average(previous: NumericArray | undefined, weight: number): NumericArray {
+    const { data, dtype } = this.#entry;
+    const values = valuesOf(data, dtype);
+    // A 16-bit average would never move: its steps are smaller than its rounding.
+    if (previous === undefined) return data instanceof Uint16Array ? Float32Array.from(values) : data.slice();
+    for (let i = 0; i < values.length; i++) previous[i]! += weight * (values[i]! - previous[i]!);
+    return previous;
+  }
+
+  get averageBytes(): number {
+    const { data } = this.#entry;
+    return data instanceof Uint16Array ? 4 * data.length : data.byteLength;
+  }
+
+  free(): void {}
+}
+
+/**
+ * A record of typed arrays as the theater sees it.
+ *
+ * @throws TypeError, RangeError, UnsupportedError, LayersError for what cannot be a model in memory
+ */
+export function memoryModel(record: MemoryModel): Model<NumericArray> {
+  if (typeof record !== "object" || record === null || Array.isArray(record) || ArrayBuffer.isView(record)) {
+    throw new TypeError(
+      `a model in memory is a record of typed arrays by name, got ${describeValue(record)}. Nothing was changed. ` +
+        "For example: { kernel: new Float32Array(n) }.",
+    );
+  }
+  refuseOtherModels(record, "surgical-theater");
+  const { entries, layers } = readRecord(record);
+  return {
+    kind: "record of typed arrays",
+    sites: entries.map((entry) => new MemorySite(entry)),
+    layers,
+    // Watching in place means a digest of every byte: only a theater without a modification does it.
+    watchesAll: false,
+    capsules: [],
+    engineBytes: () => 0,
+  };
+}

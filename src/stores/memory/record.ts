@@ -1,0 +1,151 @@
+/** Reads a user's record of typed arrays: checks every entry, merges ties, refuses overlaps. */
+import { bytesPerElement, carrierOf, type DType, type NumericArray } from "../../dtypes/dtype.ts";
+import { LayersError, UnsupportedError } from "../../errors.ts";
+import { didYouMean } from "../../hints.ts";
+import { layerPathOf } from "../../layers.ts";
+import { describeValue } from "../../modifications/kind.ts";
+import type { Parameter } from "../../store.ts";
+import { intersect, type Storage, storageOf } from "./storage.ts";
+
+/** A typed array with its shape (row-major, no strides) and dtype: float16 and bfloat16 are bits in a Uint16Array. */
+export interface ShapedArray {
+  readonly data: NumericArray;
+  /** Sizes of the dimensions, outermost first; their product is the length of `data`. */
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+}
+
+/** A parameter in memory. A plain typed array has one dimension; a Uint16Array needs a dtype. */
+export type MemoryParameter = Float32Array | Float64Array | Int8Array | Uint8Array | Int32Array | ShapedArray;
+
+/** A model in memory: parameters by name. Names may be paths: `blocks.0.attn.q`. */
+export type MemoryModel = Readonly<Record<string, MemoryParameter>>;
+
+/** A parameter and where its elements are. */
+export interface Entry {
+  readonly parameter: Parameter;
+  readonly data: NumericArray;
+  readonly dtype: DType;
+  readonly storage: Storage;
+}
+
+const dtypes: readonly DType[] = ["float32", "float64", "float16", "bfloat16", "int8", "uint8", "int32"];
+
+function shaped(name: string, value: unknown): ShapedArray {
+  const at = `parameter ${JSON.stringify(name)}`;
+  if (ArrayBuffer.isView(value)) {
+    const tag = (value as { [Symbol.toStringTag]?: string })[Symbol.toStringTag];
+    const dtype = dtypes.find((each) => carrierOf(each) === tag && tag !== "Uint16Array");
+    if (dtype === undefined) {
+      const remedy =
+        tag === "Uint16Array" || tag === "Float16Array"
+          ? 'Give { data: a Uint16Array of its bits, shape, dtype: "float16" or "bfloat16" }.'
+          : `Supported: ${dtypes.join(", ")}.`;
+      throw new UnsupportedError(
+        "dtype",
+        `${at}: a ${tag ?? "DataView"} has no known dtype. Nothing was changed. ${remedy}`,
+      );
+    }
+    const data = value as NumericArray;
+    return { data, shape: [data.length], dtype };
+  }
+  if (typeof value !== "object" || value === null) {
+    throw new TypeError(
+      `${at} must be a typed array or { data, shape, dtype }, got ${describeValue(value)}.`,
+    );
+  }
+  for (const key of Object.keys(value)) {
+    if (key === "strides" || key === "stride") {
+      throw new UnsupportedError(
+        "strides",
+        `${at}: strides are not supported, elements must lie one after the other. Nothing was changed. ` +
+          "Copy it to a contiguous array, or give the whole storage it is a view of.",
+      );
+    }
+    if (key !== "data" && key !== "shape" && key !== "dtype") {
+      const hint = didYouMean(key, ["data", "shape", "dtype"]);
+      throw new TypeError(
+        `${at}: unknown property ${JSON.stringify(key)}.${hint} Nothing was changed. ` +
+          "A parameter is a typed array or { data, shape, dtype }.",
+      );
+    }
+  }
+  const { data, shape, dtype } = value as Partial<ShapedArray>;
+  if (!dtypes.includes(dtype as DType)) {
+    throw new UnsupportedError(
+      "dtype",
+      `${at}: dtype ${describeValue(dtype)} is not supported. Nothing was changed. Supported: ${dtypes.join(", ")}.`,
+    );
+  }
+  if (!ArrayBuffer.isView(data) || data[Symbol.toStringTag] !== carrierOf(dtype!)) {
+    throw new TypeError(
+      `${at}: data of dtype ${dtype} must be a ${carrierOf(dtype!)}, got ${describeValue(data)}. Nothing was changed.`,
+    );
+  }
+  const size = Array.isArray(shape) ? shape.reduce((product: number, n: number) => product * n, 1) : NaN;
+  if (!(Array.isArray(shape) && shape.every((n) => Number.isInteger(n) && n >= 0) && size === data.length)) {
+    throw new RangeError(
+      `${at}: shape ${JSON.stringify(shape)} does not have the ${data.length} elements of data. Nothing was changed.`,
+    );
+  }
+  return { data, shape: [...shape], dtype: dtype! };
+}
+
+function refuseOverlaps(entries: readonly Entry[]): void {
+  const byBuffer = new Map<ArrayBufferLike, Entry[]>();
+  for (const entry of entries)
+    byBuffer.set(entry.data.buffer, [...(byBuffer.get(entry.data.buffer) ?? []), entry]);
+  for (const group of byBuffer.values()) {
+    group.sort((a, b) => a.storage.start - b.storage.start);
+    for (let i = 1; i < group.length; i++) {
+      const [a, b] = [group[i - 1]!, group[i]!];
+      if (!intersect(a.storage, b.storage)) continue;
+      throw new LayersError(
+        "overlapping_storage",
+        `${JSON.stringify(a.parameter.name)} and ${JSON.stringify(b.parameter.name)} share some but not all of their ` +
+          "bytes, or read them as different dtypes. Nothing was changed. Give the larger one alone, or copies.",
+      );
+    }
+  }
+}
+
+/**
+ * The parameters of a record, in its order. The same bytes twice are one parameter with an alias.
+ *
+ * @throws TypeError, RangeError, UnsupportedError, LayersError for an entry that cannot be a parameter
+ */
+export function readRecord(record: MemoryModel): {
+  readonly entries: readonly Entry[];
+  readonly layers: readonly string[];
+} {
+  const byStorage = new Map<Storage, { first: ShapedArray; names: string[] }>();
+  for (const [name, value] of Object.entries(record)) {
+    const array = shaped(name, value);
+    const storage = storageOf(array.data, array.dtype);
+    const tied = byStorage.get(storage);
+    // Arrays without elements have the same empty storage without being tied.
+    if (tied !== undefined && array.data.byteLength > 0) tied.names.push(name);
+    else byStorage.set(array.data.byteLength > 0 ? storage : { ...storage }, { first: array, names: [name] });
+  }
+  const layers: string[] = [];
+  const entries = [...byStorage].map(([storage, { first, names }], index): Entry => {
+    const name = names[0]!;
+    const layer = layerPathOf(name);
+    if (!layers.includes(layer)) layers.push(layer);
+    const { data, shape, dtype } = first;
+    const parameter: Parameter = {
+      name,
+      aliases: names.slice(1),
+      layer,
+      index,
+      layerIndex: layers.indexOf(layer),
+      shape,
+      dtype,
+      bytes: data.length * bytesPerElement(dtype),
+      trainable: true,
+    };
+    return { parameter, data, dtype, storage };
+  });
+  refuseOverlaps(entries);
+  return { entries, layers };
+}

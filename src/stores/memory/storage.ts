@@ -1,0 +1,37 @@
+/**
+ * Identity of storages: which typed arrays are the same bytes, and which share only some of them. Known to all
+ * loaded copies of this package, because slots are keyed by the objects made here.
+ */
+import type { NumericArray } from "../../dtypes/dtype.ts";
+
+/** One interval of a buffer, read as one dtype. The same interval always gives the same object. */
+export interface Storage {
+  readonly start: number;
+  readonly end: number;
+}
+
+const symbol = Symbol.for("surgical-theater/storages@1");
+const holder = globalThis as { [symbol]?: WeakMap<ArrayBufferLike, Map<string, Storage>> };
+const storages: WeakMap<ArrayBufferLike, Map<string, Storage>> = (holder[symbol] ??= new WeakMap());
+
+/** The storage of an array's bytes. */
+export function storageOf({ buffer, byteOffset, byteLength }: NumericArray, dtype: string): Storage {
+  const known = storages.get(buffer) ?? new Map<string, Storage>();
+  storages.set(buffer, known);
+  const name = `${byteOffset}+${byteLength} ${dtype}`;
+  const storage = known.get(name) ?? { start: byteOffset, end: byteOffset + byteLength };
+  known.set(name, storage);
+  return storage;
+}
+
+/** Whether two intervals of one buffer have bytes in common. */
+export function intersect(a: Storage, b: Storage): boolean {
+  return a.start < b.end && b.start < a.end;
+}
+
+/** Other known storages that share bytes with `storage`, which lies in `buffer`. */
+export function* overlapping(buffer: ArrayBufferLike, storage: Storage): Iterable<Storage> {
+  for (const other of storages.get(buffer)?.values() ?? []) {
+    if (other !== storage && intersect(other, storage)) yield other;
+  }
+}

@@ -1,0 +1,133 @@
+/** TensorFlow.js models as the theater sees them. */
+import { add, keep, mul, sub, type Tensor, tidy, Variable } from "@tensorflow/tfjs-core";
+import type { LayersModel } from "@tensorflow/tfjs-layers";
+import { UnsupportedError } from "../../errors.ts";
+import { fingerprint } from "../../fingerprint.ts";
+import { describeValue } from "../../modifications/kind.ts";
+import type { Await, Bytes, Layer, Model, Parameter, Site, Stage, Step, Technique } from "../../store.ts";
+import { refuseOtherModels } from "../other-models.ts";
+import { capsulesOf } from "./capsule.ts";
+import { alias, backendOf, onBackend, readValues } from "./engine.ts";
+import { packingOf } from "./packing.ts";
+import { type Entry, type Inventory, readLayersModel, readVariables } from "./parameters.ts";
+import { checkTensor } from "./steps.ts";
+import { costOfSwap, SwapStage } from "./swap.ts";
+
+/** A model whose parameters a theater can modify: layers, or variables by name. */
+export type TfjsModel = LayersModel | Readonly<Record<string, Variable>> | readonly Variable[];
+
+class VariableSite implements Site<Tensor> {
+  readonly entry: Entry;
+  readonly offers: readonly Technique[] = ["swap"];
+
+  constructor(entry: Entry) {
+    this.entry = entry;
+  }
+
+  get parameter(): Parameter {
+    return this.entry.parameter;
+  }
+
+  get key(): Variable {
+    return this.entry.variable;
+  }
+
+  overlaps(): Iterable<object> {
+    // Tensors have no parts that another tensor could be.
+    return [];
+  }
+
+  cost(_technique: Technique, layers: readonly Layer<Tensor>[]): Bytes {
+    for (const step of layers.flatMap(({ steps }) => steps)) this.#assertPossible(step);
+    return costOfSwap(this.parameter, layers, backendOf(this.entry.variable).name);
+  }
+
+  #assertPossible({ op }: Step<Tensor>): void {
+    const { name, dtype } = this.parameter;
+    if (dtype === "float32" || op === "zero" || op === "replace") return;
+    throw new UnsupportedError(
+      "dtype",
+      `${JSON.stringify(name)} is ${dtype}, and TensorFlow.js has no arithmetic that rounds to it: only disable, ` +
+        "custom and interpolate with amount 1 can modify it. The model is unchanged.",
+    );
+  }
+
+  stage(): Stage<Tensor> {
+    return new SwapStage(this.entry.variable, this.parameter);
+  }
+
+  fingerprint(): Await<string> {
+    const values = readValues(this.entry.variable);
+    return ArrayBuffer.isView(values) ? fingerprint(values) : values.then(fingerprint);
+  }
+
+  read(): Await<ArrayLike<number>> {
+    return readValues(this.entry.variable);
+  }
+
+  check(value: Tensor, role: string): void {
+    checkTensor(value, this.parameter, `${role} ${JSON.stringify(this.parameter.name)}`);
+  }
+
+  average(previous: Tensor | undefined, weight: number): Tensor {
+    const { variable } = this.entry;
+    // Variables are rebound, never written: an alias of the data is a copy.
+    if (previous === undefined) return alias(variable);
+    const next = onBackend(backendOf(variable).name, () =>
+      keep(tidy(() => add(previous, mul(sub(variable, previous), weight)))),
+    );
+    previous.dispose();
+    return next;
+  }
+
+  get averageBytes(): number {
+    return this.parameter.bytes;
+  }
+
+  free(average: Tensor): void {
+    average.dispose();
+  }
+}
+
+function inventoryOf(model: TfjsModel): Inventory {
+  if (typeof model !== "object" || model === null || ArrayBuffer.isView(model)) {
+    throw new TypeError(
+      `a TensorFlow.js model is a tf.LayersModel or a record or list of tf.Variables, got ${describeValue(model)}. ` +
+        "Nothing was changed.",
+    );
+  }
+  refuseOtherModels(model, "surgical-theater/tfjs");
+  if ("modelVersion" in model && "execute" in model) {
+    throw new UnsupportedError(
+      "entry_point",
+      "tf.GraphModel is not supported: its weights are constants of a graph. Nothing was changed. " +
+        "Use a tf.LayersModel, or a record of tf.Variables.",
+    );
+  }
+  if (Array.isArray(model)) return readVariables(model as readonly Variable[]);
+  if (typeof (model as LayersModel).predict === "function") return readLayersModel(model as LayersModel);
+  if (model instanceof Variable) return readVariables([model]);
+  return readVariables(model as Readonly<Record<string, Variable>>);
+}
+
+/**
+ * A TensorFlow.js model as the theater sees it.
+ *
+ * @throws TypeError, UnsupportedError for what is not such a model
+ */
+export function tfjsModel(model: TfjsModel): Model<Tensor> {
+  const inventory = inventoryOf(model);
+  const sites = inventory.entries.map((entry) => new VariableSite(entry));
+  return {
+    kind: inventory.kind,
+    sites,
+    layers: inventory.layers,
+    // Tensors are immutable: a handle on the original costs no bytes and brings it back.
+    watchesAll: true,
+    capsules: capsulesOf(inventory),
+    engineBytes(targets) {
+      const entries = new Set(sites.filter((site) => targets.has(site)).map(({ entry }) => entry));
+      return packingOf(inventory.entries, entries);
+    },
+  };
+}

@@ -1,0 +1,36 @@
+/**
+ * What TensorFlow.js on wasm allocates by itself: XNNPACK packs the weights of a matrix product or convolution
+ * at their first use, and keeps the packed copy for as long as the data lives. Modified weights are packed anew,
+ * beside the originals' packed copies.
+ */
+import { backendOf } from "./engine.ts";
+import type { Entry } from "./parameters.ts";
+
+/** Output channels are packed in groups of this many (wasm SIMD kernels). */
+const CHANNELS = 8;
+
+/** Layers whose weights go through kernels that do not pack. */
+const unpacked = /Embedding|Transpose|Conv3D|PReLU|Normalization/;
+
+function packedBytes({ parameter: { shape, name } }: Entry): number {
+  const size = shape.reduce((product, n) => product * n, 1);
+  const depthwise = name.includes("depthwise");
+  const channels = depthwise ? shape.at(-1)! * shape.at(-2)! : shape.at(-1)!;
+  // One bias per channel is packed along, zero if there is none.
+  return 4 * (size / channels + 1) * Math.ceil(channels / CHANNELS) * CHANNELS;
+}
+
+/**
+ * Estimate of the packed copies made when `targets` are first used. A layer's kernel is packed together with its
+ * bias, so that modifying either packs the kernel again.
+ */
+export function packingOf(entries: readonly Entry[], targets: ReadonlySet<Entry>): number {
+  const touched = new Set([...targets].map(({ parameter }) => parameter.layer));
+  return entries
+    .filter((entry) => {
+      const { shape, dtype, layer } = entry.parameter;
+      if (shape.length < 2 || dtype !== "float32" || unpacked.test(entry.layerClass)) return false;
+      return (targets.has(entry) || touched.has(layer)) && backendOf(entry.variable).name === "wasm";
+    })
+    .reduce((sum, entry) => sum + packedBytes(entry), 0);
+}

@@ -1,0 +1,155 @@
+/** Finds the variables of a model: every layer's, nested, wrapped, shared and tied ones once each. */
+import { type Tensor, util, Variable } from "@tensorflow/tfjs-core";
+import type { layers as tfl, LayersModel, LayerVariable } from "@tensorflow/tfjs-layers";
+import { UnsupportedError } from "../../errors.ts";
+import { layerPathOf } from "../../layers.ts";
+import { describeValue } from "../../modifications/kind.ts";
+import type { Parameter } from "../../store.ts";
+
+type Layer = tfl.Layer;
+
+/** A variable as a parameter, with the layers it belongs to from the outermost in. */
+export interface Entry {
+  readonly parameter: Parameter;
+  readonly variable: Variable;
+  /** Class name of its layer; what a variable is used for depends on it. Empty for bare variables. */
+  readonly layerClass: string;
+}
+
+/** Everything of a model that a theater touches. */
+export interface Inventory {
+  readonly kind: string;
+  readonly entries: readonly Entry[];
+  /** Top-level layer names, or layer paths of bare variables. */
+  readonly layers: readonly string[];
+  /** All layers, containers and cells included, outer ones before inner ones. */
+  readonly allLayers: readonly Layer[];
+  readonly layerVariables: readonly LayerVariable[];
+}
+
+interface Nested {
+  /** Of containers, and of stacked cells. */
+  readonly layers?: readonly Layer[];
+  readonly cells?: readonly Layer[];
+  /** Of wrappers and recurrent layers. */
+  readonly layer?: Layer;
+  readonly forwardLayer?: Layer;
+  readonly backwardLayer?: Layer;
+  readonly cell?: Layer;
+}
+
+function childrenOf(layer: Layer): readonly Layer[] {
+  const { layers, cells, layer: wrapped, forwardLayer, backwardLayer, cell } = layer as Layer & Nested;
+  const single = [wrapped, forwardLayer, backwardLayer, cell].filter((each) => each !== undefined);
+  return [...(Array.isArray(layers) ? layers : []), ...(Array.isArray(cells) ? cells : []), ...single];
+}
+
+function collect(layer: Layer, into: Set<Layer>): void {
+  if (into.has(layer)) return;
+  into.add(layer);
+  for (const child of childrenOf(layer)) collect(child, into);
+}
+
+class Collector {
+  readonly #byVariable = new Map<
+    Variable,
+    { names: string[]; make: (names: string[], index: number) => Entry }
+  >();
+
+  add(name: string, variable: Variable, layer: string, layerIndex: number, layerClass: string): void {
+    const tied = this.#byVariable.get(variable);
+    if (tied !== undefined) {
+      if (!tied.names.includes(name)) tied.names.push(name);
+      return;
+    }
+    if (!["float32", "int32", "bool"].includes(variable.dtype)) {
+      throw new UnsupportedError(
+        "dtype",
+        `parameter ${JSON.stringify(name)}: dtype ${variable.dtype} is not supported. Nothing was changed. ` +
+          "Supported: float32, int32, bool.",
+      );
+    }
+    const make = (names: string[], index: number): Entry => ({
+      variable,
+      layerClass,
+      parameter: {
+        name,
+        aliases: names.slice(1),
+        layer,
+        index,
+        layerIndex,
+        shape: [...variable.shape],
+        dtype: variable.dtype,
+        bytes: variable.size * util.bytesPerElement(variable.dtype),
+        trainable: variable.trainable,
+      },
+    });
+    this.#byVariable.set(variable, { names: [name], make });
+  }
+
+  entries(): readonly Entry[] {
+    return [...this.#byVariable.values()].map(({ names, make }, index) => make(names, index));
+  }
+}
+
+/** The parameters of a `tf.LayersModel`, in the order of its layers, each layer's in the order of creation. */
+export function readLayersModel(model: LayersModel): Inventory {
+  const collector = new Collector();
+  const layerVariables = new Set<LayerVariable>();
+  const walk = (layer: Layer, path: string, layerIndex: number): void => {
+    const inner = (layer as Layer & Nested).layers;
+    if (Array.isArray(inner)) {
+      for (const child of inner as readonly Layer[]) walk(child, `${path}/${child.name}`, layerIndex);
+      return;
+    }
+    // `weights` is sorted by trainable flag; the ids give an order that flags do not change.
+    for (const weight of [...layer.weights].sort((a, b) => a.id - b.id)) {
+      layerVariables.add(weight);
+      collector.add(weight.name, weight.read() as Variable, path, layerIndex, layer.getClassName());
+    }
+  };
+  for (const [index, layer] of model.layers.entries()) walk(layer, layer.name, index);
+  const allLayers = new Set<Layer>();
+  collect(model, allLayers);
+  return {
+    kind: "tf.LayersModel",
+    entries: collector.entries(),
+    layers: model.layers.map(({ name }) => name),
+    allLayers: [...allLayers],
+    layerVariables: [...layerVariables],
+  };
+}
+
+/** The parameters of a record, by its keys, or of a list, by the variables' own names. */
+export function readVariables(
+  variables: Readonly<Record<string, Variable>> | readonly Variable[],
+): Inventory {
+  const named: readonly (readonly [string, unknown])[] = Array.isArray(variables)
+    ? variables.map((each: Variable, i) => [each?.name ?? String(i), each] as const)
+    : Object.entries(variables);
+  const collector = new Collector();
+  const layers: string[] = [];
+  for (const [name, value] of named) {
+    const at = `parameter ${JSON.stringify(name)}`;
+    if (!(value instanceof Variable)) {
+      const tensor = typeof value === "object" && value !== null && "dataId" in value;
+      throw new TypeError(
+        `${at} must be a tf.Variable, got ${tensor ? "a tf.Tensor, an immutable value" : describeValue(value)}. ` +
+          `Nothing was changed.${tensor ? " Make it a tf.variable(tensor)." : ""}`,
+      );
+    }
+    if ((value as Tensor).isDisposed) {
+      throw new TypeError(`${at} is disposed. Nothing was changed. Leave it out, or make it anew.`);
+    }
+    const layer = layerPathOf(name);
+    if (!layers.includes(layer)) layers.push(layer);
+    collector.add(name, value, layer, layers.indexOf(layer), "");
+  }
+  return {
+    kind: "set of tf.Variables",
+    entries: collector.entries(),
+    layers,
+    allLayers: [],
+    layerVariables: [],
+  };
+}

@@ -1,0 +1,241 @@
+/**
+ * Opening and closing: the one state machine behind every entry point, store and technique.
+ *
+ * Opening changes all targets or none. Closing runs to the end whatever fails, needs no user code, forgets a
+ * parameter only when it is back, and so can be called again.
+ */
+import { saveCapsules } from "./capsules.ts";
+import { type Operation, wait } from "./drive.ts";
+import { listed, messageOf, RestoreError, TheaterStateError } from "./errors.ts";
+import { isStatistic } from "./layers.ts";
+import type { Request } from "./options.ts";
+import { type Plan, prepare, type Target } from "./plan.ts";
+import type { Proof, Receipt } from "./receipt.ts";
+import { type Entry, reshow, slotFor, slots } from "./slots.ts";
+import type { Layer, Model, Site } from "./store.ts";
+
+/** One open theater. */
+export interface Open<T> {
+  /** Identifies it in slots, which must not keep the theater itself alive. */
+  readonly owner: object;
+  readonly model: Model<T>;
+  readonly request: Request;
+  readonly plan: Plan;
+  readonly targets: readonly Target<T>[];
+  /** Sites this theater has an entry on, in opening order; closing takes them out one by one. */
+  readonly pending: Set<Site<T>>;
+  /** What else closing has to put back, newest last. */
+  readonly restores: Map<string, () => void>;
+  readonly fingerprints: Map<Site<T>, string>;
+  readonly proofs: Map<string, Proof>;
+  readonly written: Set<string>;
+  heldBytes: number;
+  openMs: number;
+  /** Set once everything is back. */
+  receipt: Receipt | undefined;
+}
+
+function* enter<T>(open: Open<T>, site: Site<T>, layer: Layer<T> | undefined): Operation<void> {
+  const slot = slotFor(site, open.plan.technique, open.request.onWrite);
+  const entry: Entry = { owner: open.owner, layer: layer as Entry["layer"], onWrite: open.request.onWrite };
+  try {
+    if (layer === undefined && slot.entries.length > 0) slot.entries = [...slot.entries, entry];
+    else yield* reshow(slot, [...slot.entries, entry], site.parameter.name);
+    open.pending.add(site);
+  } catch (error) {
+    // Not a single theater shows anything here: what `stage` took must be given back.
+    if (slot.entries.length === 0) {
+      slots.delete(site.key);
+      slot.stage.release("restore");
+    }
+    throw error;
+  }
+}
+
+/** Opens a theater: all targets show their layers, or everything is as before and the failure is thrown. */
+export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> {
+  const begin = performance.now();
+  request.signal?.throwIfAborted();
+  const { plan, targets } = yield* prepare(model, request, true);
+  const layerOf = new Map(targets.map(({ site, layer }) => [site, layer]));
+  const guard = targets.length === 0;
+  const sites = model.watchesAll || guard ? model.sites : targets.map(({ site }) => site);
+  const opened: Open<T> = {
+    owner: {},
+    model,
+    request,
+    plan,
+    targets,
+    pending: new Set(),
+    restores: new Map(),
+    fingerprints: new Map(),
+    proofs: new Map(),
+    written: new Set(),
+    heldBytes: 0,
+    openMs: 0,
+    receipt: undefined,
+  };
+  if (request.verify === "fingerprint") {
+    for (const site of sites) {
+      // Under another theater the bytes of the original are not visible; that one's receipt speaks for them.
+      if (!slots.has(site.key)) opened.fingerprints.set(site, yield* wait(site.fingerprint()));
+    }
+  }
+  try {
+    request.signal?.throwIfAborted();
+    for (const [name, restore] of saveCapsules(model.capsules, opened.owner))
+      opened.restores.set(name, restore);
+    if (request.alsoRestore !== undefined) {
+      const restore: unknown = request.alsoRestore();
+      if (typeof restore !== "function") {
+        throw new TypeError(
+          "alsoRestore must return a function that puts back what it saved. The model is unchanged.",
+        );
+      }
+      opened.restores.set("alsoRestore", restore as () => void);
+    }
+    for (const site of sites) {
+      request.signal?.throwIfAborted();
+      yield* enter(opened, site, layerOf.get(site));
+    }
+  } catch (error) {
+    yield* rollBack(opened, error);
+    throw error;
+  }
+  opened.heldBytes = plan.heldBytes;
+  opened.openMs = performance.now() - begin;
+  return opened;
+}
+
+function* rollBack<T>(opened: Open<T>, cause: unknown): Operation<void> {
+  const failures = yield* putBack(opened);
+  if (failures.size > 0) throw restoreError(failures, opened, cause);
+}
+
+function restoreError<T>(
+  failures: ReadonlyMap<string, unknown>,
+  open: Open<T>,
+  cause?: unknown,
+): RestoreError {
+  const lost = [...failures.values()].find((failure) => failure instanceof RestoreError);
+  const first = [...failures.values()][0];
+  return new RestoreError(
+    lost === undefined ? "restore_failed" : "original_lost",
+    failures,
+    `Could not put back ${failures.size} of ${failures.size + open.proofs.size}: ${listed([...failures.keys()])} ` +
+      `(${messageOf(first)}). Everything else is back, bit for bit. ` +
+      (lost === undefined ? "Call close() again to retry." : "Reload these from a checkpoint."),
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+function lost(name: string): RestoreError {
+  return new RestoreError(
+    "original_lost",
+    new Map([[name, undefined]]),
+    `${JSON.stringify(name)} was disposed of inside a theater, and cannot be put back`,
+  );
+}
+
+/** Takes this theater off one site. */
+function* leave<T>(open: Open<T>, site: Site<T>): Operation<void> {
+  const { name } = site.parameter;
+  const slot = slots.get(site.key);
+  if (slot === undefined) throw lost(name);
+  const rest = slot.entries.filter(({ owner }) => owner !== open.owner);
+  const mine = slot.entries.find(({ owner }) => owner === open.owner)!;
+  const written = slot.stage.written();
+  const keep = mine.onWrite === "keep" && written !== "no";
+  // Statistics are state beside the weights: a forward pass in training mode writes them, and they come back.
+  if (written !== "no" && !(isStatistic(site.parameter) && written === "overwritten")) open.written.add(name);
+  if (written === "disposed") {
+    slot.stage.release("keep");
+    slots.delete(site.key);
+    if (!keep) throw lost(name);
+    open.proofs.set(name, { identical: false, by: "kept" });
+  } else if (rest.length > 0) {
+    // A watcher that leaves changes nothing that is visible, unless something was written.
+    if (mine.layer !== undefined || written !== "no") yield* reshow(slot, rest, name);
+    else slot.entries = rest;
+    open.proofs.set(name, { identical: true, by: "refolded" });
+  } else {
+    const by = slot.stage.release(keep ? "keep" : "restore");
+    slots.delete(site.key);
+    open.proofs.set(name, keep ? { identical: false, by: "kept" } : { identical: true, by });
+  }
+  open.pending.delete(site);
+}
+
+/** Puts everything back that can be; what could not be stays pending and is returned by name. */
+function* putBack<T>(open: Open<T>): Operation<Map<string, unknown>> {
+  const failures = new Map<string, unknown>();
+  for (const site of [...open.pending].reverse()) {
+    try {
+      yield* leave(open, site);
+    } catch (error) {
+      failures.set(site.parameter.name, error);
+      // What can never come back is reported once; retrying it would hold its bytes for nothing.
+      if (error instanceof RestoreError) {
+        slots.delete(site.key);
+        open.pending.delete(site);
+      }
+    }
+  }
+  for (const [name, restore] of [...open.restores].reverse()) {
+    try {
+      restore();
+      open.restores.delete(name);
+    } catch (error) {
+      failures.set(name, error);
+    }
+  }
+  return failures;
+}
+
+function* verify<T>(open: Open<T>, failures: Map<string, unknown>): Operation<void> {
+  for (const [site, before] of open.fingerprints) {
+    const { name } = site.parameter;
+    if (open.pending.has(site) || failures.has(name) || open.proofs.get(name)?.by === "kept") continue;
+    if (slots.has(site.key)) continue;
+    open.fingerprints.delete(site);
+    if ((yield* wait(site.fingerprint())) === before)
+      open.proofs.set(name, { identical: true, by: "fingerprint" });
+    else failures.set(name, new Error("its bytes differ from those at opening"));
+  }
+}
+
+/**
+ * Closes a theater: the visible values are what they would be had it never been opened.
+ *
+ * @throws RestoreError naming what did not come back
+ * @throws TheaterStateError `written_inside` after restoring, unless `onWrite` or `quiet` says otherwise
+ */
+export function* close<T>(open: Open<T>, quiet: boolean): Operation<Receipt> {
+  const begin = performance.now();
+  const failures = yield* putBack(open);
+  yield* verify(open, failures);
+  if (failures.size > 0) throw restoreError(failures, open);
+  const written = [...open.written];
+  const receipt: Receipt = {
+    identical: [...open.proofs.values()].every(({ identical }) => identical),
+    parameters: open.proofs,
+    written,
+    modifications: open.plan.modifications,
+    heldBytes: open.heldBytes,
+    targetBytes: open.plan.targetBytes,
+    modelBytes: open.plan.modelBytes,
+    openMs: open.openMs,
+    closeMs: performance.now() - begin,
+  };
+  open.receipt = receipt;
+  open.request.onReceipt?.(receipt);
+  if (written.length > 0 && open.request.onWrite === "error" && !quiet) {
+    throw new TheaterStateError(
+      "written_inside",
+      `Written inside the theater: ${listed(written)}. The original bytes are back and what was written is gone. ` +
+        'Train outside the theater, or choose onWrite: "discard" or "keep".',
+      written,
+    );
+  }
+  return receipt;
+}

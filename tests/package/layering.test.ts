@@ -1,0 +1,63 @@
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { filesUnder, findCycle, readModule, type Module } from "./imports.ts";
+import { root } from "./run.ts";
+
+const modules = filesUnder(join(root, "src"), ".ts").map((path) => readModule(join(root, "src"), path));
+
+/** Whether `path` is the module or folder `name`: `random` stands for `random.ts` and all of `random/`. */
+function isPartOf(path: string, name: string): boolean {
+  return path === `${name}.ts` || path.startsWith(`${name}/`);
+}
+
+/** `module -> import` for every import that breaks a rule. */
+function violations(breaks: (module: Module, imported: string) => boolean): string[] {
+  return modules.flatMap((module) =>
+    [...module.internal, ...module.external]
+      .filter((imported) => breaks(module, imported))
+      .map((imported) => `${module.path} -> ${imported}`),
+  );
+}
+
+describe("src", () => {
+  it("has the entry points of the package", () => {
+    expect(modules.map((module) => module.path)).toEqual(expect.arrayContaining(["index.ts", "tfjs.ts"]));
+  });
+
+  it("imports only modules that exist, by their .ts name", () => {
+    const known = new Set(modules.map((module) => module.path));
+    expect(violations((module, name) => module.internal.includes(name) && !known.has(name))).toEqual([]);
+  });
+
+  it("has no import cycles", () => {
+    expect(findCycle(modules)).toBeUndefined();
+  });
+
+  it("names TensorFlow.js only in stores/tfjs and tfjs.ts", () => {
+    const mayName = (path: string): boolean => path === "tfjs.ts" || path.startsWith("stores/tfjs/");
+    expect(violations((module, name) => name.startsWith("@tensorflow/") && !mayName(module.path))).toEqual(
+      [],
+    );
+  });
+
+  it("imports no package other than the optional peers", () => {
+    const peers = ["@tensorflow/tfjs-core", "@tensorflow/tfjs-layers"];
+    expect(violations((module, name) => module.external.includes(name) && !peers.includes(name))).toEqual([]);
+  });
+
+  it("never imports its own index", () => {
+    expect(violations((_, name) => name === "index.ts")).toEqual([]);
+  });
+
+  it("keeps random, dtypes and modifications free of stores and of the theater", () => {
+    const isLeaf = (path: string): boolean =>
+      ["random", "dtypes", "modifications"].some((name) => isPartOf(path, name));
+    const isAbove = (path: string): boolean => isPartOf(path, "stores") || isPartOf(path, "theater");
+    expect(violations((module, name) => isLeaf(module.path) && isAbove(name))).toEqual([]);
+  });
+
+  it("has no module over 300 lines", () => {
+    const long = modules.filter((module) => module.lines > 300);
+    expect(long.map((module) => `${module.path}: ${module.lines}`)).toEqual([]);
+  });
+});

@@ -1,0 +1,69 @@
+import { readFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { filesUnder, reachable } from "./imports.ts";
+import { packedTarball } from "./packed.ts";
+import { freshFolder, install, remove, root, run, tool } from "./run.ts";
+
+describe("the tarball", () => {
+  let folder: string;
+  let installed: string;
+
+  beforeAll(async () => {
+    folder = await freshFolder("bare");
+    await install(folder, [packedTarball()]);
+    installed = join(folder, "node_modules", "surgical-theater");
+  });
+  afterAll(() => remove(folder));
+
+  it("installs nothing but itself", async () => {
+    const names = await readdir(join(folder, "node_modules"));
+    expect(names.filter((name) => !name.startsWith("."))).toEqual(["surgical-theater"]);
+  });
+
+  it("imports without any engine installed", async () => {
+    const code = 'import("surgical-theater").then((module) => console.log(Object.keys(module).length))';
+    const output = await run("node", ["--eval", code], folder);
+    expect(Number(output)).toBeGreaterThan(0);
+  });
+
+  it("reaches nothing outside the package from its core", () => {
+    const modules = reachable(join(installed, "dist"), "index.js");
+    expect(modules.flatMap((module) => module.external)).toEqual([]);
+  });
+
+  it("reaches only the optional peers from ./tfjs", () => {
+    const external = reachable(join(installed, "dist"), "tfjs.js").flatMap((module) => module.external);
+    const peers = ["@tensorflow/tfjs-core", "@tensorflow/tfjs-layers"];
+    expect(external).toContain("@tensorflow/tfjs-core");
+    expect(external.filter((name) => !peers.includes(name))).toEqual([]);
+  });
+
+  it("holds the built files, the sources they map to, and nothing else", async () => {
+    const names = (await readdir(installed)).sort();
+    expect(names).toEqual(["LICENSE", "README.md", "dist", "package.json", "src"]);
+    const sources = filesUnder(join(installed, "src"), ".ts").map((name) => name.replace(/\.ts$/, ""));
+    expect(sources).toEqual(filesUnder(join(root, "src"), ".ts").map((name) => name.replace(/\.ts$/, "")));
+    const built = sources.flatMap((name) =>
+      [".d.ts", ".d.ts.map", ".js", ".js.map"].map((extension) => `${name}${extension}`),
+    );
+    expect(filesUnder(join(installed, "dist"), "")).toEqual(built.sort());
+  });
+
+  it.each(["index.d.ts", "tfjs.d.ts"])("brings the types of `using` with %s", (name) => {
+    const text = readFileSync(join(installed, "dist", name), "utf8");
+    expect(text).toContain('/// <reference lib="esnext.disposable" preserve="true" />');
+  });
+});
+
+describe("the packaging", () => {
+  it("has nothing for publint to say", async () => {
+    expect(await run(tool("publint"), ["run", packedTarball(), "--strict"], root)).toMatch(/All good/i);
+  });
+
+  it("resolves for every ESM consumer that attw knows", async () => {
+    const output = await run(tool("attw"), [packedTarball(), "--profile", "esm-only", "--no-color"], root);
+    expect(output).toContain('"surgical-theater/tfjs"');
+  });
+});

@@ -1,0 +1,106 @@
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { packedTarball } from "./packed.ts";
+import { freshFolder, install, remove, root, run, tool } from "./run.ts";
+
+/** The compilers a consumer may have. They stay under node_modules/.cache, so only the first run installs them. */
+const cache = join(root, "node_modules", ".cache", "surgical-theater", "compilers");
+const older = { "5.5": "~5.5.4", "5.9": "~5.9.3", "6.0": "~6.0.3" };
+const versions = [...Object.keys(older), "7.0"];
+
+function compiler(version: string): string {
+  return version === "7.0" ? tool("tsc") : join(cache, "node_modules", `typescript-${version}`, "bin", "tsc");
+}
+
+/**
+ * A consumer that holds what the entry point opens with `using`. It names no function of ours: it takes whatever
+ * the exports return that `using` accepts, and does not compile if there is no such thing.
+ */
+function consumer(entry: string): string {
+  return `
+import * as library from "${entry}";
+
+export type Result<F> = F extends (...args: never[]) => infer R ? Awaited<R> : never;
+type Results = Result<(typeof library)[keyof typeof library]>;
+type Opened = Extract<Results, Disposable>;
+type OpenedAsync = Extract<Results, AsyncDisposable>;
+export const found: [Opened] extends [never] ? false : true = true;
+export const foundAsync: [OpenedAsync] extends [never] ? false : true = true;
+
+declare function open(): Opened;
+export function visit(): void {
+  using opened = open();
+  opened[Symbol.dispose]();
+}
+
+declare function openAsync(): Promise<OpenedAsync>;
+export async function visitAsync(): Promise<void> {
+  await using opened = await openAsync();
+  await opened[Symbol.asyncDispose]();
+}
+`;
+}
+
+const resolutions = {
+  NodeNext: { module: "NodeNext", moduleResolution: "NodeNext" },
+  Bundler: { module: "ESNext", moduleResolution: "Bundler" },
+};
+
+/** Our types pass a full check with nothing but ES2022; those of TensorFlow.js itself do not. */
+const entries = [
+  { entry: "surgical-theater", file: "core.ts", skipLibCheck: false },
+  { entry: "surgical-theater/tfjs", file: "tfjs.ts", skipLibCheck: true },
+];
+
+const combinations = versions.flatMap((version) =>
+  Object.entries(resolutions).flatMap(([resolution, modules]) =>
+    entries.map((entry) => ({ version, resolution, modules, ...entry })),
+  ),
+);
+
+describe("types", () => {
+  let folder: string;
+
+  beforeAll(async () => {
+    if (!Object.keys(older).every((version) => existsSync(compiler(version)))) {
+      await mkdir(cache, { recursive: true });
+      await writeFile(join(cache, "package.json"), '{ "private": true }\n');
+      await install(
+        cache,
+        Object.entries(older).map(([version, range]) => `typescript-${version}@npm:typescript@${range}`),
+      );
+    }
+    folder = await freshFolder("types");
+    const engines = ["@tensorflow/tfjs-core@^4.22.0", "@tensorflow/tfjs-layers@^4.22.0"];
+    await install(folder, [packedTarball(), ...engines]);
+    for (const { entry, file } of entries) await writeFile(join(folder, file), consumer(entry));
+  });
+  afterAll(() => remove(folder));
+
+  it.each(combinations)(
+    "of $entry compile on TypeScript $version with $resolution, `using` included",
+    async ({ version, resolution, modules, file, skipLibCheck }) => {
+      const config = join(folder, `tsconfig.${version}.${resolution}.${file}.json`);
+      const compilerOptions = {
+        ...modules,
+        target: "ES2022",
+        lib: ["ES2022"],
+        types: [],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        skipLibCheck,
+        noEmit: true,
+      };
+      await writeFile(config, JSON.stringify({ compilerOptions, files: [file] }));
+      const program = version === "7.0" ? compiler(version) : process.execPath;
+      const args = version === "7.0" ? ["-p", config] : [compiler(version), "-p", config];
+      expect(await run(program, args, folder)).toBe("");
+    },
+  );
+
+  it("reject what the type tests say they reject", async () => {
+    expect(await run(tool("tsc"), ["--noEmit", "-p", join(root, "tests", "types")], root)).toBe("");
+  });
+});
