@@ -32,11 +32,11 @@ export interface Selectable {
 
 const floats = new Set(["float32", "float64", "float16", "bfloat16"]);
 const norms = new Set(["norm", "ln", "layernorm", "rmsnorm", "batchnorm", "groupnorm"]);
-const statistic = /^((moving|running)_(mean|var|variance)|num_batches_tracked)(_\d+)?$/;
+const statistic = /(^|[./])((moving|running)_(mean|var|variance)|num_batches_tracked)(_\d+)?$/;
 
 /** Whether it is a running statistic of a normalisation layer, which training writes but no gradient reaches. */
 export function isStatistic({ name }: Parameter): boolean {
-  return statistic.test(name.split(/[./]/).at(-1)!);
+  return statistic.test(name);
 }
 
 /** Whether the dtype is one of floating point numbers. */

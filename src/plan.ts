@@ -1,13 +1,13 @@
 /** What a theater would do and hold, known before anything is touched. */
-import { type Operation, wait } from "./drive.ts";
-import { LayersError, listed, ModificationError, UnsupportedError } from "./errors.ts";
-import { isStatistic, type LeftOut, select, type Selectable, selectNames } from "./layers.ts";
-import { kindOf, type Modification } from "./modification.ts";
+import type { Operation } from "./drive.ts";
+import { LayersError, UnsupportedError } from "./errors.ts";
+import type { LeftOut } from "./layers.ts";
+import { kindOf } from "./modification.ts";
 import type { Request } from "./options.ts";
 import { formatBytes } from "./receipt.ts";
 import { layersOf, slots } from "./slots.ts";
-import { standardDeviation } from "./statistics.ts";
-import type { Bytes, Layer, Model, Site, Step, Technique } from "./store.ts";
+import type { Bytes, Layer, Model, Technique } from "./store.ts";
+import { chooseTargets, type Target } from "./targets.ts";
 
 /** A parameter that would be modified. */
 export interface PlannedParameter {
@@ -51,17 +51,6 @@ export interface Plan {
   readonly layers: readonly string[];
 }
 
-/** A parameter to modify and the steps to show on it. */
-export interface Target<T> {
-  readonly site: Site<T>;
-  readonly layer: Layer<T>;
-}
-
-interface Chosen<T> {
-  readonly bySite: ReadonlyMap<Site<T>, readonly Modification<unknown>[]>;
-  readonly leftOut: readonly LeftOut[];
-}
-
 /**
  * Adds up what is taken in this order: held once each, shared buffers once per key, and on top of what is held in
  * the end whatever the worst moment on the way needed.
@@ -81,95 +70,22 @@ export function totalBytes(all: Iterable<Bytes>): { readonly held: number; reado
   return { held, transient: Math.max(0, peak - held) };
 }
 
-function choose<T>(model: Model<T>, request: Request): Chosen<T> {
-  const selectable: Selectable = {
-    parameters: model.sites.map(({ parameter }) => parameter),
-    layers: model.layers,
-  };
-  const bySite = new Map<Site<T>, Modification<unknown>[]>();
-  const leftOut = new Map<string, LeftOut>();
-  for (const modification of request.modifications) {
-    const wanted = kindOf(modification).targets(modification);
-    const chosen =
-      wanted === "attention" || request.layers !== undefined
-        ? select(selectable, request.layers ?? "attention")
-        : undefined;
-    const named = wanted === "attention" ? undefined : selectNames(selectable, wanted, modification.type);
-    if (named !== undefined && chosen !== undefined) {
-      const missing = [...named].filter(
-        (parameter) => !isStatistic(parameter) && !chosen.selected.has(parameter),
-      );
-      if (missing.length > 0) {
-        throw new LayersError(
-          "incomplete",
-          `layers leaves out ${listed(missing.map(({ name }) => name))}, which ${modification.type} has values for: ` +
-            "part of an average is neither model. The model is unchanged. Leave layers out, or give fewer values.",
-        );
-      }
-    }
-    for (const site of model.sites) {
-      if ((named ?? chosen!.selected).has(site.parameter)) {
-        bySite.set(site, [...(bySite.get(site) ?? []), modification]);
-      }
-    }
-    for (const entry of named === undefined ? chosen!.leftOut : []) leftOut.set(entry.name, entry);
-  }
-  const targeted = new Set([...bySite.keys()].map(({ parameter }) => parameter.name));
-  return { bySite, leftOut: [...leftOut.values()].filter(({ name }) => !targeted.has(name)) };
-}
-
-function operandOf<T>(step: Step<T>): T | undefined {
-  if (step.op === "replace" && step.by.kind === "values") return step.by.of;
-  return step.op === "add" && step.delta.kind === "values" ? step.delta.of : undefined;
-}
-
-function* lower<T>(
-  site: Site<T>,
-  modifications: readonly Modification<unknown>[],
-  request: Request,
-  readFacts: boolean,
-): Operation<Layer<T>> {
-  const steps: Step<T>[] = [];
-  const { parameter } = site;
-  for (const modification of modifications) {
-    const kind = kindOf(modification);
-    let std = 1;
-    if (readFacts && kind.needsStd(modification)) {
-      // A theater may be open below: facts come from the original all the same.
-      std = standardDeviation(yield* wait(slots.get(site.key)?.stage.read("original") ?? site.read()));
-      if (!Number.isFinite(std)) {
-        throw new ModificationError(
-          "non_finite",
-          parameter.name,
-          `${modification.type}: the standard deviation of ${JSON.stringify(parameter.name)} is ${std}, because it ` +
-            "holds NaN or infinity. The model is unchanged. Use an absolute std, or leave this parameter out.",
-        );
-      }
-    }
-    const lowered = kind.steps(modification, parameter, { seed: request.seed, std }) as readonly Step<T>[];
-    for (const step of lowered) {
-      const operand = operandOf(step);
-      if (operand !== undefined) site.check(operand, `${modification.type}: the value for`);
-      steps.push(step);
-    }
-  }
-  return { steps };
-}
-
 /** What showing `layer` on top of what is open would add. */
 function addedCost<T>({ site, layer }: Target<T>, technique: Technique): Bytes {
   const slot = slots.get(site.key);
-  const below = layersOf(slot?.entries ?? []) as readonly Layer<T>[];
-  const after = site.cost(slot?.technique ?? technique, [...below, layer]);
-  return { ...after, held: after.held - site.cost(slot?.technique ?? technique, below).held };
+  if (slot === undefined) return site.cost(technique, [layer]);
+  const below = layersOf(slot.entries) as readonly Layer<T>[];
+  const after = site.cost(slot.technique, [...below, layer]);
+  return { ...after, held: after.held - site.cost(slot.technique, below).held };
 }
 
+/** The first technique that fits the budget, and what each target adds under it. */
 function techniqueFor<T>(
   model: Model<T>,
   targets: readonly Target<T>[],
   request: Request,
   extra: number,
-): Technique {
+): { readonly technique: Technique; readonly costs: readonly Bytes[] } {
   const offered = model.sites[0]!.offers.filter((each) =>
     targets.every(({ site }) => site.offers.includes(each)),
   );
@@ -183,8 +99,9 @@ function techniqueFor<T>(
     );
   }
   const needs = candidates.map((technique) => {
-    const { held, transient } = totalBytes(targets.map((target) => addedCost(target, technique)));
-    return { technique, bytes: held + transient + extra };
+    const costs = targets.map((target) => addedCost(target, technique));
+    const { held, transient } = totalBytes(costs);
+    return { technique, costs, bytes: held + transient + extra };
   });
   const fitting = needs.find(({ bytes }) => bytes <= request.budget);
   if (fitting === undefined) {
@@ -195,7 +112,7 @@ function techniqueFor<T>(
         "The model is unchanged. Raise budget, or select fewer layers.",
     );
   }
-  return fitting.technique;
+  return fitting;
 }
 
 /**
@@ -211,19 +128,14 @@ export function* prepare<T>(
   if (model.sites.length === 0) {
     throw new LayersError("no_match", `This ${model.kind} has no parameters. Has it been built?`);
   }
-  const { bySite, leftOut } = choose(model, request);
-  const targets: Target<T>[] = [];
-  for (const site of model.sites) {
-    const modifications = bySite.get(site);
-    if (modifications === undefined) continue;
-    targets.push({ site, layer: yield* lower(site, modifications, request, readFacts) });
-  }
+  const { targets, leftOut } = yield* chooseTargets(model, request, readFacts);
   const engineBytes = model.engineBytes(new Map(targets.map(({ site, layer }) => [site, [layer]])));
-  const technique = techniqueFor(model, targets, request, engineBytes);
-  const costs = targets.map((target) => addedCost(target, technique));
+  const { technique, costs } = techniqueFor(model, targets, request, engineBytes);
   const { held, transient } = totalBytes(costs);
   const modelBytes = model.sites.reduce((sum, { parameter }) => sum + parameter.bytes, 0);
-  const describe = (each: Modification<unknown>): string => kindOf(each).describe(each, request.seed);
+  const described = new Map(
+    request.modifications.map((each) => [each, kindOf(each).describe(each, request.seed)] as const),
+  );
   const plan: Plan = {
     technique,
     heldBytes: held,
@@ -235,11 +147,11 @@ export function* prepare<T>(
     savedBytes: modelBytes - held,
     // Both techniques keep the original itself, so what is visible may be overwritten.
     survivesWrites: true,
-    modifications: request.modifications.map(describe),
-    parameters: targets.map(({ site }, i) => {
+    modifications: [...described.values()],
+    parameters: targets.map(({ site, modifications }, i) => {
       const { name, layer, shape, dtype, bytes } = site.parameter;
-      const heldBytes = costs[i]!.held;
-      return { name, layer, shape, dtype, bytes, heldBytes, modifications: bySite.get(site)!.map(describe) };
+      const lines = modifications.map((each) => described.get(each)!);
+      return { name, layer, shape, dtype, bytes, heldBytes: costs[i]!.held, modifications: lines };
     }),
     leftOut,
     layers: model.layers,

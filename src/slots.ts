@@ -2,7 +2,7 @@
  * What is open right now, in this thread. One slot per storage, however many theaters and however many loaded
  * copies of this package use it: the registry hangs on `globalThis`.
  */
-import { type Operation, wait } from "./drive.ts";
+import type { Operation } from "./drive.ts";
 import { LayersError, TheaterStateError } from "./errors.ts";
 import type { Layer, Site, Stage, Technique } from "./store.ts";
 
@@ -65,7 +65,7 @@ export function* reshow(slot: Slot, entries: readonly Entry[], name: string): Op
   if (slot.busy) throw busy(name);
   slot.busy = true;
   try {
-    yield* wait(slot.stage.show(layersOf(entries)));
+    yield slot.stage.show(layersOf(entries));
     slot.entries = entries;
   } finally {
     slot.busy = false;

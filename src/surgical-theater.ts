@@ -8,23 +8,37 @@ import { type DeltaStatistics, deltaStatisticsOf, type Report, reportOf } from "
 import { close, type Open } from "./theater.ts";
 
 /** Tells of theaters that nobody can close any more. */
-const forgotten = new FinalizationRegistry<{ readonly where: string; readonly parameters: number }>(
-  ({ where, parameters }) => {
-    console.warn(
-      `surgical-theater: a theater was garbage-collected while open; ${parameters} parameters still show modified ` +
-        `values. Close every theater: \`using\`, withTheater, or close(). It was opened here:\n${where}`,
-    );
-  },
-);
+const forgotten = new FinalizationRegistry<{
+  readonly where: { stack?: string };
+  readonly parameters: number;
+}>(({ where, parameters }) => {
+  console.warn(
+    `surgical-theater: a theater was garbage-collected while open; ${parameters} parameters still show modified ` +
+      `values. Close every theater: \`using\`, withTheater, or close(). It was opened here:\n${where.stack}`,
+  );
+});
+
+/** V8's way to a stack that is formatted only if somebody reads it; other engines have it cheap as it is. */
+interface StackCapture {
+  captureStackTrace?(target: object, above: unknown): void;
+}
+
+/** Where this package was called. */
+function callSite(): { stack?: string } {
+  const site: { stack?: string } = {};
+  const { captureStackTrace } = Error as StackCapture;
+  // Cut off at our own class: its frames would hold on to the theater that must be seen to be forgotten.
+  if (captureStackTrace !== undefined) captureStackTrace(site, Theater);
+  else site.stack = new Error().stack ?? "";
+  return site;
+}
 
 abstract class Theater<T> {
   readonly #open: Open<T>;
 
   constructor(open: Open<T>) {
     this.#open = open;
-    // Without the frames of this package's own constructors: what remains is where the user opened it.
-    const where = (new Error().stack ?? "").split("\n").slice(3).join("\n");
-    forgotten.register(this, { where, parameters: open.targets.length }, open);
+    forgotten.register(this, { where: callSite(), parameters: open.targets.length }, open);
   }
 
   /** What was decided before opening: technique, bytes, parameters. */

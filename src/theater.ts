@@ -9,10 +9,11 @@ import { type Operation, wait } from "./drive.ts";
 import { listed, messageOf, RestoreError, TheaterStateError } from "./errors.ts";
 import { isStatistic } from "./layers.ts";
 import type { Request } from "./options.ts";
-import { type Plan, prepare, type Target } from "./plan.ts";
+import { type Plan, prepare } from "./plan.ts";
 import type { Proof, Receipt } from "./receipt.ts";
 import { type Entry, reshow, slotFor, slots } from "./slots.ts";
 import type { Layer, Model, Site } from "./store.ts";
+import type { Target } from "./targets.ts";
 
 /** One open theater. */
 export interface Open<T> {

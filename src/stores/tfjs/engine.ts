@@ -39,11 +39,21 @@ function assertEngine(): void {
 
 assertEngine();
 
+const names = new WeakMap<KernelBackend, string>();
+
+function nameOf(backend: KernelBackend): string | undefined {
+  const known = names.get(backend);
+  // A backend can be removed, and another one registered under its name.
+  if (known !== undefined && engine().registry[known] === backend) return known;
+  const found = Object.entries(engine().registry).find(([, each]) => each === backend)?.[0];
+  if (found !== undefined) names.set(backend, found);
+  return found;
+}
+
 /** Where a tensor's data lives. */
 export function backendOf(tensor: Tensor): { readonly name: string; readonly backend: KernelBackend } {
-  const { registry, state } = engine();
-  const backend = state.tensorInfo.get(tensor.dataId)?.backend;
-  const name = Object.keys(registry).find((each) => registry[each] === backend);
+  const backend = engine().state.tensorInfo.get(tensor.dataId)?.backend;
+  const name = backend === undefined ? undefined : nameOf(backend);
   if (backend === undefined || name === undefined) {
     throw new UnsupportedError(
       "engine",

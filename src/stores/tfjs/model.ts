@@ -4,7 +4,7 @@ import type { LayersModel } from "@tensorflow/tfjs-layers";
 import { UnsupportedError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
 import { describeValue } from "../../modifications/kind.ts";
-import type { Await, Bytes, Layer, Model, Parameter, Site, Stage, Step, Technique } from "../../store.ts";
+import type { Await, Bytes, Layer, Model, Parameter, Site, Stage, Technique } from "../../store.ts";
 import { refuseOtherModels } from "../other-models.ts";
 import { capsulesOf } from "./capsule.ts";
 import { alias, backendOf, onBackend, readValues } from "./engine.ts";
@@ -38,13 +38,13 @@ class VariableSite implements Site<Tensor> {
   }
 
   cost(_technique: Technique, layers: readonly Layer<Tensor>[]): Bytes {
-    for (const step of layers.flatMap(({ steps }) => steps)) this.#assertPossible(step);
+    if (this.parameter.dtype !== "float32") this.#assertNoArithmetic(layers);
     return costOfSwap(this.parameter, layers, backendOf(this.entry.variable).name);
   }
 
-  #assertPossible({ op }: Step<Tensor>): void {
+  #assertNoArithmetic(layers: readonly Layer<Tensor>[]): void {
     const { name, dtype } = this.parameter;
-    if (dtype === "float32" || op === "zero" || op === "replace") return;
+    if (layers.every(({ steps }) => steps.every(({ op }) => op === "zero" || op === "replace"))) return;
     throw new UnsupportedError(
       "dtype",
       `${JSON.stringify(name)} is ${dtype}, and TensorFlow.js has no arithmetic that rounds to it: only disable, ` +

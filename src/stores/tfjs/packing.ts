@@ -25,12 +25,14 @@ function packedBytes({ parameter: { shape, name } }: Entry): number {
  * bias, so that modifying either packs the kernel again.
  */
 export function packingOf(entries: readonly Entry[], targets: ReadonlySet<Entry>): number {
-  const touched = new Set([...targets].map(({ parameter }) => parameter.layer));
-  return entries
-    .filter((entry) => {
-      const { shape, dtype, layer } = entry.parameter;
-      if (shape.length < 2 || dtype !== "float32" || unpacked.test(entry.layerClass)) return false;
-      return (targets.has(entry) || touched.has(layer)) && backendOf(entry.variable).name === "wasm";
-    })
-    .reduce((sum, entry) => sum + packedBytes(entry), 0);
+  const layers = new Set<string>();
+  for (const { parameter } of targets) layers.add(parameter.layer);
+  let sum = 0;
+  for (const entry of entries) {
+    const { shape, dtype, layer } = entry.parameter;
+    if (shape.length < 2 || dtype !== "float32" || !layers.has(layer) || unpacked.test(entry.layerClass))
+      continue;
+    if (backendOf(entry.variable).name === "wasm") sum += packedBytes(entry);
+  }
+  return sum;
 }

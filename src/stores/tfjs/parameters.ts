@@ -51,44 +51,31 @@ function collect(layer: Layer, into: Set<Layer>): void {
 }
 
 class Collector {
-  readonly #byVariable = new Map<
-    Variable,
-    { names: string[]; make: (names: string[], index: number) => Entry }
-  >();
+  readonly #byVariable = new Map<Variable, Entry & { readonly aliases: string[] }>();
 
   add(name: string, variable: Variable, layer: string, layerIndex: number, layerClass: string): void {
     const tied = this.#byVariable.get(variable);
     if (tied !== undefined) {
-      if (!tied.names.includes(name)) tied.names.push(name);
+      if (tied.parameter.name !== name && !tied.aliases.includes(name)) tied.aliases.push(name);
       return;
     }
-    if (!["float32", "int32", "bool"].includes(variable.dtype)) {
+    const { dtype, shape, trainable } = variable;
+    if (dtype !== "float32" && dtype !== "int32" && dtype !== "bool") {
       throw new UnsupportedError(
         "dtype",
-        `parameter ${JSON.stringify(name)}: dtype ${variable.dtype} is not supported. Nothing was changed. ` +
+        `parameter ${JSON.stringify(name)}: dtype ${dtype} is not supported. Nothing was changed. ` +
           "Supported: float32, int32, bool.",
       );
     }
-    const make = (names: string[], index: number): Entry => ({
-      variable,
-      layerClass,
-      parameter: {
-        name,
-        aliases: names.slice(1),
-        layer,
-        index,
-        layerIndex,
-        shape: [...variable.shape],
-        dtype: variable.dtype,
-        bytes: variable.size * util.bytesPerElement(variable.dtype),
-        trainable: variable.trainable,
-      },
-    });
-    this.#byVariable.set(variable, { names: [name], make });
+    const aliases: string[] = [];
+    const index = this.#byVariable.size;
+    const bytes = variable.size * util.bytesPerElement(dtype);
+    const parameter = { name, aliases, layer, index, layerIndex, shape: [...shape], dtype, bytes, trainable };
+    this.#byVariable.set(variable, { parameter, variable, layerClass, aliases });
   }
 
   entries(): readonly Entry[] {
-    return [...this.#byVariable.values()].map(({ names, make }, index) => make(names, index));
+    return [...this.#byVariable.values()];
   }
 }
 

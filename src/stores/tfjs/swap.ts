@@ -30,21 +30,25 @@ function temporaries(step: Step<Tensor>, bytes: number, backend: string): number
   return lent + (step.by.returns === "delta" ? bytes : 0);
 }
 
+const none: ReadonlyMap<string, number> = new Map();
+
 /** Bytes held while `layers` are shown, and the most needed on top while they are computed. */
 export function costOfSwap(parameter: Parameter, layers: readonly Steps[], backend: string): Bytes {
   const { bytes } = parameter;
-  const shared = new Map<string, number>();
+  let shared = none;
   let kept = 0;
   let value = 0;
   let peak = 0;
-  for (const step of layers.flatMap(({ steps }) => steps)) {
-    const lent = step.op === "zero" || (step.op === "replace" && step.by.kind === "values");
-    const made = lent ? 0 : bytes;
-    peak = Math.max(peak, kept + value + temporaries(step, bytes, backend) + made);
-    // A computed value stays for as long as its step does, under whatever later steps make of it.
-    if (isComputed(step)) kept += bytes;
-    value = isComputed(step) ? 0 : made;
-    if (step.op === "zero") shared.set(zerosKey(parameter, backend), bytes);
+  for (const { steps } of layers) {
+    for (const step of steps) {
+      const lent = step.op === "zero" || (step.op === "replace" && step.by.kind === "values");
+      const made = lent ? 0 : bytes;
+      peak = Math.max(peak, kept + value + temporaries(step, bytes, backend) + made);
+      // A computed value stays for as long as its step does, under whatever later steps make of it.
+      if (isComputed(step)) kept += bytes;
+      value = isComputed(step) ? 0 : made;
+      if (step.op === "zero") shared = new Map([[zerosKey(parameter, backend), bytes]]);
+    }
   }
   return { held: kept + value, shared, transient: Math.max(0, peak - kept - value) };
 }
@@ -55,55 +59,60 @@ export class SwapStage implements Stage<Tensor> {
   readonly #parameter: Parameter;
   readonly #backend: string;
   readonly #sources = new Map<Step<Tensor>, Source>();
-  /** Holds the original, whatever the variable shows. */
-  #original: Tensor;
-  /** The carrier of what is shown: exchanged with the variable, it holds the original a second time. */
-  #carrier: Tensor | undefined;
+  /** The original's data, to know it again. */
+  readonly #data: object;
+  /**
+   * A handle on the original's data: while layers are shown, the tensor that was exchanged with the variable;
+   * else an alias. Undefined before the first `show`, when the variable itself has it.
+   */
+  #original: Tensor | undefined;
   #shown: object;
 
   constructor(variable: Variable, parameter: Parameter) {
     this.#variable = variable;
     this.#parameter = parameter;
     this.#backend = backendOf(variable).name;
-    this.#original = alias(variable);
+    this.#data = variable.dataId;
     this.#shown = variable.dataId;
   }
 
   show(layers: readonly Steps[]): void {
     const steps = layers.flatMap((layer) => layer.steps);
-    const before = new Set(this.#sources.keys());
-    let next: Tensor | undefined;
+    const before = [...this.#sources.keys()];
+    const original = this.#original ?? this.#variable;
+    let next: Tensor;
     try {
       // Computed in full before anything is exchanged: a throw leaves what is visible alone.
-      next = steps.length === 0 ? undefined : onBackend(this.#backend, () => this.#fold(steps));
+      next =
+        steps.length === 0 ? alias(original) : onBackend(this.#backend, () => this.#fold(original, steps));
     } catch (error) {
-      for (const step of this.#sources.keys()) if (!before.has(step)) this.#drop(step);
+      this.#dropAllBut(before);
       throw error;
     }
     this.#exchangeBack();
-    if (next !== undefined) {
-      exchange(this.#variable, next);
-      this.#carrier = next;
-    }
+    exchange(this.#variable, next);
+    this.#original = next;
     this.#shown = this.#variable.dataId;
-    const needed = new Set(steps);
-    for (const step of this.#sources.keys()) if (!needed.has(step)) this.#drop(step);
+    this.#dropAllBut(steps);
   }
 
-  /** A new kept handle on the original with `steps` applied. */
-  #fold(steps: readonly Step<Tensor>[]): Tensor {
-    let value = alias(this.#original);
+  /** A new kept handle on `original` with `steps`, at least one, applied. */
+  #fold(original: Tensor, steps: readonly Step<Tensor>[]): Tensor {
+    let value = original;
+    const discard = (): void => {
+      if (value !== original) value.dispose();
+    };
     try {
       for (const step of steps) {
         const source = this.#sourceOf(step, value);
         const replaces = step.op === "zero" || step.op === "replace";
         const next = replaces ? alias(source!) : arithmetic(value, step, this.#parameter, source);
-        value.dispose();
+        discard();
         value = next;
       }
       return value;
     } catch (error) {
-      value.dispose();
+      discard();
       throw error;
     }
   }
@@ -124,22 +133,20 @@ export class SwapStage implements Stage<Tensor> {
     return source.tensor;
   }
 
-  #drop(step: Step<Tensor>): void {
-    this.#sources.get(step)?.free();
-    this.#sources.delete(step);
+  #dropAllBut(needed: readonly Step<Tensor>[]): void {
+    for (const [step, source] of this.#sources) {
+      if (needed.includes(step)) continue;
+      this.#sources.delete(step);
+      source.free();
+    }
   }
 
   /** The variable has its original data again; what it showed, or what was written to it, is freed. */
   #exchangeBack(): void {
-    if (this.#carrier !== undefined) {
-      exchange(this.#variable, this.#carrier);
-      this.#carrier.dispose();
-      this.#carrier = undefined;
-    } else if (this.written() === "overwritten") {
-      const spare = alias(this.#original);
-      exchange(this.#variable, spare);
-      spare.dispose();
-    }
+    if (this.#original === undefined) return;
+    if (this.#variable.dataId !== this.#data) exchange(this.#variable, this.#original);
+    this.#original.dispose();
+    this.#original = undefined;
   }
 
   written(): "no" | "overwritten" | "disposed" {
@@ -149,30 +156,27 @@ export class SwapStage implements Stage<Tensor> {
 
   bytes(): Bytes {
     const shared = new Map<string, number>();
-    const own = new Set<object>();
-    const lent = new Set<object>([this.#original.dataId]);
+    const own = new Set<object>([this.#shown]);
+    const lent = new Set<object>([this.#data]);
     for (const [step, { tensor }] of this.#sources) {
-      if (isComputed(step)) own.add(tensor.dataId);
-      else lent.add(tensor.dataId);
+      (isComputed(step) ? own : lent).add(tensor.dataId);
       if (step.op === "zero") shared.set(zerosKey(this.#parameter, this.#backend), this.#parameter.bytes);
     }
-    own.add(this.#shown);
-    const held = [...own].filter((dataId) => !lent.has(dataId)).length * this.#parameter.bytes;
+    const held = [...own].filter((data) => !lent.has(data)).length * this.#parameter.bytes;
     return { held, shared, transient: 0 };
   }
 
   read(which: "original" | "visible"): ReturnType<typeof readValues> {
-    return readValues(which === "original" ? this.#original : this.#variable);
+    return readValues(which === "original" ? (this.#original ?? this.#variable) : this.#variable);
   }
 
   release(how: "restore" | "keep"): "identity" {
     if (how === "restore" && !this.#variable.isDisposed) this.#exchangeBack();
-    // What was written stays, or the variable is gone: then the carrier holds only the original.
-    this.#carrier?.dispose();
-    this.#carrier = undefined;
+    // What was written stays, or the variable is gone: then the handle holds nothing but the original.
+    this.#original?.dispose();
+    this.#original = undefined;
     this.#shown = this.#variable.dataId;
-    for (const step of this.#sources.keys()) this.#drop(step);
-    this.#original.dispose();
+    this.#dropAllBut([]);
     return "identity";
   }
 }

@@ -1,0 +1,124 @@
+/** From modifications and selection to targets: which parameters, and the steps for each. */
+import { type Operation, wait } from "./drive.ts";
+import { LayersError, listed, ModificationError } from "./errors.ts";
+import { isStatistic, type LeftOut, select, type Selectable, selectNames } from "./layers.ts";
+import { kindOf, type Modification } from "./modification.ts";
+import type { Request } from "./options.ts";
+import { slots } from "./slots.ts";
+import { standardDeviation } from "./statistics.ts";
+import type { Layer, Model, Site, Step } from "./store.ts";
+
+/** A parameter to modify, and what to show on it. */
+export interface Target<T> {
+  readonly site: Site<T>;
+  readonly layer: Layer<T>;
+  readonly modifications: readonly Modification<unknown>[];
+}
+
+interface Chosen<T> {
+  readonly bySite: ReadonlyMap<Site<T>, readonly Modification<unknown>[]>;
+  readonly leftOut: readonly LeftOut[];
+}
+
+function choose<T>(model: Model<T>, request: Request): Chosen<T> {
+  const selectable: Selectable = {
+    parameters: model.sites.map(({ parameter }) => parameter),
+    layers: model.layers,
+  };
+  const bySite = new Map<Site<T>, Modification<unknown>[]>();
+  const leftOut = new Map<string, LeftOut>();
+  for (const modification of request.modifications) {
+    const wanted = kindOf(modification).targets(modification);
+    const chosen =
+      wanted === "attention" || request.layers !== undefined
+        ? select(selectable, request.layers ?? "attention")
+        : undefined;
+    const named = wanted === "attention" ? undefined : selectNames(selectable, wanted, modification.type);
+    if (named !== undefined && chosen !== undefined) {
+      const missing = [...named].filter(
+        (parameter) => !isStatistic(parameter) && !chosen.selected.has(parameter),
+      );
+      if (missing.length > 0) {
+        throw new LayersError(
+          "incomplete",
+          `layers leaves out ${listed(missing.map(({ name }) => name))}, which ${modification.type} has values for: ` +
+            "part of an average is neither model. The model is unchanged. Leave layers out, or give fewer values.",
+        );
+      }
+    }
+    for (const site of model.sites) {
+      if (!(named ?? chosen!.selected).has(site.parameter)) continue;
+      const there = bySite.get(site);
+      if (there === undefined) bySite.set(site, [modification]);
+      else there.push(modification);
+    }
+    for (const entry of named === undefined ? chosen!.leftOut : []) leftOut.set(entry.name, entry);
+  }
+  const targeted = new Set([...bySite.keys()].map(({ parameter }) => parameter.name));
+  return { bySite, leftOut: [...leftOut.values()].filter(({ name }) => !targeted.has(name)) };
+}
+
+function operandOf<T>(step: Step<T>): T | undefined {
+  if (step.op === "replace" && step.by.kind === "values") return step.by.of;
+  return step.op === "add" && step.delta.kind === "values" ? step.delta.of : undefined;
+}
+
+/** The standard deviation of the original, which modifications of this parameter ask for. */
+function* readStd<T>(site: Site<T>, asking: Modification<unknown>): Operation<number> {
+  // A theater may be open below: facts come from the original all the same.
+  const std = standardDeviation(yield* wait(slots.get(site.key)?.stage.read("original") ?? site.read()));
+  if (Number.isFinite(std)) return std;
+  const { name } = site.parameter;
+  throw new ModificationError(
+    "non_finite",
+    name,
+    `${asking.type}: the standard deviation of ${JSON.stringify(name)} is ${std}, because it holds NaN or infinity. ` +
+      "The model is unchanged. Use an absolute std, or leave this parameter out.",
+  );
+}
+
+/** The steps of `modifications` for one parameter. */
+function lower<T>(
+  site: Site<T>,
+  modifications: readonly Modification<unknown>[],
+  seed: number | undefined,
+  std: number,
+): Layer<T> {
+  const steps: Step<T>[] = [];
+  for (const modification of modifications) {
+    const context = { seed, std };
+    for (const step of kindOf(modification).steps(
+      modification,
+      site.parameter,
+      context,
+    ) as readonly Step<T>[]) {
+      const operand = operandOf(step);
+      if (operand !== undefined) site.check(operand, `${modification.type}: the value for`);
+      steps.push(step);
+    }
+  }
+  return { steps };
+}
+
+/**
+ * The targets of a request, in the model's order, and what its selections left out.
+ *
+ * @param readFacts - whether to read what modifications need to know from the parameters; bytes do not depend on it
+ * @throws LayersError, ModificationError, before anything is touched
+ */
+export function* chooseTargets<T>(
+  model: Model<T>,
+  request: Request,
+  readFacts: boolean,
+): Operation<{ readonly targets: readonly Target<T>[]; readonly leftOut: readonly LeftOut[] }> {
+  const { bySite, leftOut } = choose(model, request);
+  const targets: Target<T>[] = [];
+  for (const site of model.sites) {
+    const modifications = bySite.get(site);
+    if (modifications === undefined) continue;
+    const asking = readFacts ? modifications.find((each) => kindOf(each).needsStd(each)) : undefined;
+    const std = asking === undefined ? 1 : yield* readStd(site, asking);
+    targets.push({ site, modifications, layer: lower(site, modifications, request.seed, std) });
+  }
+  return { targets, leftOut };
+}
