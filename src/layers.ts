@@ -1,7 +1,6 @@
 /** Selection: which parameters a modification applies to. Order and result depend on the model only. */
-import { LayersError, listed } from "./errors.ts";
+import { describeValue, LayersError, listed } from "./errors.ts";
 import { didYouMean } from "./hints.ts";
-import { describeValue } from "./modifications/kind.ts";
 import type { Parameter } from "./store.ts";
 
 /**

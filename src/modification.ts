@@ -1,9 +1,10 @@
 /** All modifications: the union of their values, and the way from a value to its kind. */
+import { describeValue } from "./errors.ts";
 import { didYouMean } from "./hints.ts";
 import { type Custom, customKind } from "./modifications/custom.ts";
 import { type Disable, disableKind } from "./modifications/disable.ts";
 import { type Interpolate, interpolateKind } from "./modifications/interpolate.ts";
-import { describeValue, type Kind } from "./modifications/kind.ts";
+import { type Kind } from "./modifications/kind.ts";
 import { type Noise, noiseKind } from "./modifications/noise.ts";
 import { type Scale, scaleKind } from "./modifications/scale.ts";
 

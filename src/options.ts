@@ -1,8 +1,8 @@
 /** The options of a theater, and the check that refuses everything else. */
+import { describeValue } from "./errors.ts";
 import { didYouMean } from "./hints.ts";
 import type { Layers } from "./layers.ts";
 import { checkModification, type Modification } from "./modification.ts";
-import { describeValue } from "./modifications/kind.ts";
 import { checkSeed } from "./modifications/noise.ts";
 import type { Receipt } from "./receipt.ts";
 import type { Technique } from "./store.ts";

@@ -1,5 +1,6 @@
+import { describeValue } from "../errors.ts";
 import type { ParameterInfo } from "../store.ts";
-import { describeValue, type Kind } from "./kind.ts";
+import { type Kind } from "./kind.ts";
 
 /** A modification computed by user code, once per parameter, at opening. */
 export interface Custom<T> {

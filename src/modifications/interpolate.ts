@@ -1,4 +1,5 @@
-import { checkFinite, describeValue, type Kind } from "./kind.ts";
+import { describeValue } from "../errors.ts";
+import { checkFinite, type Kind } from "./kind.ts";
 
 /** A modification that moves parameters towards other values: averaged, best, or another model's. */
 export interface Interpolate<T> {

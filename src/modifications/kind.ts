@@ -2,6 +2,7 @@
  * What each kind of modification provides. A modification itself is a plain readonly value; everything that
  * can be done with it hangs on its kind.
  */
+import { describeValue } from "../errors.ts";
 import type { Parameter, Step } from "../store.ts";
 
 /** What a modification may know when it is lowered to steps. */
@@ -36,11 +37,4 @@ export function checkFinite(what: string, value: unknown): asserts value is numb
   if (!Number.isFinite(value)) {
     throw new RangeError(`${what} must be finite, got ${value}. The model is unchanged.`);
   }
-}
-
-/** A value in an error message, short whatever it is. */
-export function describeValue(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-  if (value === null || typeof value !== "object") return String(value);
-  return Array.isArray(value) ? `an array of ${value.length}` : `a ${value.constructor?.name ?? "object"}`;
 }

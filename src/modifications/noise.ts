@@ -1,4 +1,5 @@
-import { checkFinite, describeValue, type Kind } from "./kind.ts";
+import { describeValue } from "../errors.ts";
+import { checkFinite, type Kind } from "./kind.ts";
 
 /** A modification that adds Gaussian noise, the same for the same seed on every store. */
 export interface Noise {

@@ -1,8 +1,7 @@
 /** Typed arrays as a model: the memory store. */
 import { carrierOf, type NumericArray } from "../../dtypes/dtype.ts";
-import { ModificationError } from "../../errors.ts";
+import { describeValue, ModificationError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
-import { describeValue } from "../../modifications/kind.ts";
 import type { Bytes, Layer, Model, Site, Stage, Technique } from "../../store.ts";
 import { refuseOtherModels } from "../other-models.ts";
 import { CopyStage, costOfCopy } from "./copy.ts";

@@ -1,9 +1,8 @@
 /** Reads a user's record of typed arrays: checks every entry, merges ties, refuses overlaps. */
 import { bytesPerElement, carrierOf, type DType, type NumericArray } from "../../dtypes/dtype.ts";
-import { LayersError, UnsupportedError } from "../../errors.ts";
+import { describeValue, LayersError, UnsupportedError } from "../../errors.ts";
 import { didYouMean } from "../../hints.ts";
 import { layerPathOf } from "../../layers.ts";
-import { describeValue } from "../../modifications/kind.ts";
 import type { Parameter } from "../../store.ts";
 import { intersect, type Storage, storageOf } from "./storage.ts";
 

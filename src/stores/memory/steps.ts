@@ -4,9 +4,8 @@
  */
 import { decode, encode } from "../../dtypes/convert.ts";
 import { carrierOf, type DType, isFloat, type NumericArray } from "../../dtypes/dtype.ts";
-import { messageOf, ModificationError } from "../../errors.ts";
+import { describeValue, messageOf, ModificationError } from "../../errors.ts";
 import { isThenable } from "../../drive.ts";
-import { describeValue } from "../../modifications/kind.ts";
 import { fillNoise, noiseSource } from "../../random/noise.ts";
 import type { Delta, Parameter, Replacement, Step } from "../../store.ts";
 

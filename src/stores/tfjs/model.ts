@@ -1,9 +1,8 @@
 /** TensorFlow.js models as the theater sees them. */
 import { add, keep, mul, sub, type Tensor, tidy, Variable } from "@tensorflow/tfjs-core";
 import type { LayersModel } from "@tensorflow/tfjs-layers";
-import { UnsupportedError } from "../../errors.ts";
+import { describeValue, UnsupportedError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
-import { describeValue } from "../../modifications/kind.ts";
 import type { Await, Bytes, Layer, Model, Parameter, Site, Stage, Technique } from "../../store.ts";
 import { refuseOtherModels } from "../other-models.ts";
 import { capsulesOf } from "./capsule.ts";

@@ -1,9 +1,8 @@
 /** Finds the variables of a model: every layer's, nested, wrapped, shared and tied ones once each. */
 import { type Tensor, util, Variable } from "@tensorflow/tfjs-core";
 import type { layers as tfl, LayersModel, LayerVariable } from "@tensorflow/tfjs-layers";
-import { UnsupportedError } from "../../errors.ts";
+import { describeValue, UnsupportedError } from "../../errors.ts";
 import { layerPathOf } from "../../layers.ts";
-import { describeValue } from "../../modifications/kind.ts";
 import type { Parameter } from "../../store.ts";
 
 type Layer = tfl.Layer;

@@ -1,8 +1,7 @@
 /** The four steps on tensors. A result is a new tensor; what it is made from is never written. */
 import { add, keep, mul, scalar, Tensor, tensor as tensorOf, tidy } from "@tensorflow/tfjs-core";
 import { isThenable } from "../../drive.ts";
-import { messageOf, ModificationError } from "../../errors.ts";
-import { describeValue } from "../../modifications/kind.ts";
+import { describeValue, messageOf, ModificationError } from "../../errors.ts";
 import { fillNoise, noiseSource } from "../../random/noise.ts";
 import type { Parameter, Replacement, Step } from "../../store.ts";
 import { alias } from "./engine.ts";
