@@ -47,8 +47,8 @@ export class CopyStage implements Stage<NumericArray> {
   readonly #onRelease: () => void;
   #layers: readonly Steps[] = [];
   #original: NumericArray | undefined;
-  /** Digest of what is visible. */
-  #shown: string;
+  /** Digest of what is visible; the first `show` takes it. */
+  #shown = "";
   /** What the lowest layer made of the original, while others lie above it. */
   #lowest: { readonly layer: Steps; readonly result: NumericArray } | undefined;
   /** What steps of upper layers put in or add, while lower ones may still close. */
@@ -58,7 +58,6 @@ export class CopyStage implements Stage<NumericArray> {
   constructor(entry: Entry, onRelease: () => void = () => {}) {
     this.#entry = entry;
     this.#onRelease = onRelease;
-    this.#shown = fingerprint(entry.data);
   }
 
   show(layers: readonly Steps[]): void {

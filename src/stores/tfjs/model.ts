@@ -125,8 +125,12 @@ export function tfjsModel(model: TfjsModel): Model<Tensor> {
     watchesAll: true,
     capsules: capsulesOf(inventory),
     engineBytes(targets) {
-      const entries = new Set(sites.filter((site) => targets.has(site)).map(({ entry }) => entry));
-      return packingOf(inventory.entries, entries);
+      const modified = new Map<Entry, readonly Layer<Tensor>[]>();
+      for (const site of sites) {
+        const layers = targets.get(site);
+        if (layers !== undefined) modified.set(site.entry, layers);
+      }
+      return packingOf(inventory.entries, modified);
     },
   };
 }

@@ -3,8 +3,11 @@
  * at their first use, and keeps the packed copy for as long as the data lives. Modified weights are packed anew,
  * beside the originals' packed copies.
  */
+import type { Tensor } from "@tensorflow/tfjs-core";
+import type { Layer } from "../../store.ts";
 import { backendOf } from "./engine.ts";
 import type { Entry } from "./parameters.ts";
+import { zerosKey } from "./zeros.ts";
 
 /** Output channels are packed in groups of this many (wasm SIMD kernels). */
 const CHANNELS = 8;
@@ -20,19 +23,35 @@ function packedBytes({ parameter: { shape, name } }: Entry): number {
   return 4 * (size / channels + 1) * Math.ceil(channels / CHANNELS) * CHANNELS;
 }
 
+/** Names the data that `entry` shows: shared zeros have one name, everything else its parameter's. */
+function dataOf({ parameter }: Entry, layers: readonly Layer<Tensor>[] | undefined): string {
+  const last = layers?.at(-1)?.steps.at(-1);
+  return last?.op === "zero" ? zerosKey(parameter, "wasm") : parameter.name;
+}
+
 /**
  * Estimate of the packed copies made when `targets` are first used. A layer's kernel is packed together with its
- * bias, so that modifying either packs the kernel again.
+ * bias: modifying either packs the kernel again, and the same pair of buffers in two layers is packed once.
  */
-export function packingOf(entries: readonly Entry[], targets: ReadonlySet<Entry>): number {
-  const layers = new Set<string>();
-  for (const { parameter } of targets) layers.add(parameter.layer);
-  let sum = 0;
+export function packingOf(
+  entries: readonly Entry[],
+  targets: ReadonlyMap<Entry, readonly Layer<Tensor>[]>,
+): number {
+  const touched = new Set<string>();
+  for (const { parameter } of targets.keys()) touched.add(parameter.layer);
+  const packed = new Map<string, number>();
   for (const entry of entries) {
     const { shape, dtype, layer } = entry.parameter;
-    if (shape.length < 2 || dtype !== "float32" || !layers.has(layer) || unpacked.test(entry.layerClass))
+    if (shape.length < 2 || dtype !== "float32" || !touched.has(layer) || unpacked.test(entry.layerClass))
       continue;
-    if (backendOf(entry.variable).name === "wasm") sum += packedBytes(entry);
+    if (backendOf(entry.variable).name !== "wasm") continue;
+    const bias = entries.find(
+      (each) => each.parameter.layer === layer && each.parameter.name.endsWith("/bias"),
+    );
+    const pair = [entry, ...(bias === undefined ? [] : [bias])].map((each) =>
+      dataOf(each, targets.get(each)),
+    );
+    packed.set(pair.join(" + "), packedBytes(entry));
   }
-  return sum;
+  return [...packed.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
