@@ -13,8 +13,8 @@ export type Synchronous<R> =
 
 /** The entry points of a store whose models are `M` and whose arrays are `T`. */
 export interface EntryPoints<M, T> {
-  surgicalTheater(model: M, options: Options<T>): SurgicalTheater<T>;
-  surgicalTheaterAsync(model: M, options: Options<T>): Promise<AsyncSurgicalTheater<T>>;
+  surgicalTheater(model: M, options: Options<T>): SurgicalTheater;
+  surgicalTheaterAsync(model: M, options: Options<T>): Promise<AsyncSurgicalTheater>;
   withTheater<R>(model: M, options: Options<T>, fn: () => Synchronous<R>): R;
   withTheaterAsync<R>(model: M, options: Options<T>, fn: () => R | PromiseLike<R>): Promise<R>;
   planTheater(model: M, options: Options<T>): Plan;

@@ -71,10 +71,7 @@ export function withTheaterAsync<R>(
  * console.log(weights.kernel[0], theater.report().heldBytes); // 0 4
  * console.log(theater.close().identical, weights.kernel[0]); // true 2
  */
-export function surgicalTheater(
-  model: MemoryModel,
-  options: Options<NumericArray>,
-): SurgicalTheater<NumericArray> {
+export function surgicalTheater(model: MemoryModel, options: Options<NumericArray>): SurgicalTheater {
   return entry.surgicalTheater(model, options);
 }
 
@@ -92,7 +89,7 @@ export function surgicalTheater(
 export function surgicalTheaterAsync(
   model: MemoryModel,
   options: Options<NumericArray>,
-): Promise<AsyncSurgicalTheater<NumericArray>> {
+): Promise<AsyncSurgicalTheater> {
   return entry.surgicalTheaterAsync(model, options);
 }
 

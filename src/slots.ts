@@ -91,7 +91,7 @@ export function slotFor<T>(site: Site<T>, technique: Technique, onWrite: Entry["
         );
       }
     }
-    const slot: Slot = { stage: site.stage(technique) as Slot["stage"], technique, entries: [], busy: false };
+    const slot: Slot = { stage: site.stage(technique), technique, entries: [], busy: false };
     slots.set(site.key, slot);
     return slot;
   }

@@ -38,7 +38,8 @@ export type Replacement<T> =
   | { readonly kind: "values"; readonly of: T }
   | {
       readonly kind: "computed";
-      readonly compute: (value: T, info: ParameterInfo) => T;
+      // A method, so that what is written for one array type can be handled where the type is not known.
+      compute(value: T, info: ParameterInfo): T;
       /** Whether `compute` returns modified − original, or the modified value. */
       readonly returns: "delta" | "value";
     };

@@ -33,10 +33,10 @@ function callSite(): { stack?: string } {
   return site;
 }
 
-abstract class Theater<T> {
-  readonly #open: Open<T>;
+abstract class Theater {
+  readonly #open: Open<unknown>;
 
-  constructor(open: Open<T>) {
+  constructor(open: Open<unknown>) {
     this.#open = open;
     forgotten.register(this, { where: callSite(), parameters: open.targets.length }, open);
   }
@@ -91,7 +91,7 @@ abstract class Theater<T> {
 }
 
 /** A theater opened by `surgicalTheater`: until it is closed, the model shows modified parameters. */
-export class SurgicalTheater<T = unknown> extends Theater<T> implements Disposable {
+export class SurgicalTheater extends Theater implements Disposable {
   /**
    * Puts every parameter back, bit for bit. A second call returns the same receipt; after a
    * {@link RestoreError} it retries what is left.
@@ -109,7 +109,7 @@ export class SurgicalTheater<T = unknown> extends Theater<T> implements Disposab
 }
 
 /** A theater opened by `surgicalTheaterAsync`, where a store or a check has to wait for a device. */
-export class AsyncSurgicalTheater<T = unknown> extends Theater<T> implements AsyncDisposable {
+export class AsyncSurgicalTheater extends Theater implements AsyncDisposable {
   #closing: Promise<Receipt> | undefined;
 
   /** As {@link SurgicalTheater.close}. Calls while it is closing share one closing. */

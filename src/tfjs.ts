@@ -76,7 +76,7 @@ export function withTheaterAsync<R>(
  * console.log(kernel.dataSync()[0], theater.report().heldBytes); // 0 16
  * console.log(theater.close().identical, kernel.dataSync()[0]); // true 1
  */
-export function surgicalTheater(model: TfjsModel, options: Options<Tensor>): SurgicalTheater<Tensor> {
+export function surgicalTheater(model: TfjsModel, options: Options<Tensor>): SurgicalTheater {
   return entry.surgicalTheater(model, options);
 }
 
@@ -95,7 +95,7 @@ export function surgicalTheater(model: TfjsModel, options: Options<Tensor>): Sur
 export function surgicalTheaterAsync(
   model: TfjsModel,
   options: Options<Tensor>,
-): Promise<AsyncSurgicalTheater<Tensor>> {
+): Promise<AsyncSurgicalTheater> {
   return entry.surgicalTheaterAsync(model, options);
 }
 

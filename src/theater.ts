@@ -38,7 +38,7 @@ export interface Open<T> {
 
 function* enter<T>(open: Open<T>, site: Site<T>, layer: Layer<T> | undefined): Operation<void> {
   const slot = slotFor(site, open.plan.technique, open.request.onWrite);
-  const entry: Entry = { owner: open.owner, layer: layer as Entry["layer"], onWrite: open.request.onWrite };
+  const entry: Entry = { owner: open.owner, layer, onWrite: open.request.onWrite };
   try {
     if (layer === undefined && slot.entries.length > 0) slot.entries = [...slot.entries, entry];
     else yield* reshow(slot, [...slot.entries, entry], site.parameter.name);
