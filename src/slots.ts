@@ -4,7 +4,7 @@
  */
 import type { Operation } from "./drive.ts";
 import { LayersError, TheaterStateError } from "./errors.ts";
-import type { Layer, Site, Stage, Technique } from "./store.ts";
+import type { Layer, SavedState, Site, Stage, Technique } from "./store.ts";
 
 /** One theater's share of a slot. */
 export interface Entry {
@@ -28,12 +28,12 @@ export interface Slot {
 /** A saved piece of state beside the parameters. */
 export interface SavedCapsule {
   readonly owner: object;
-  restore: () => void;
+  state: SavedState;
 }
 
 interface Registry {
   readonly slots: WeakMap<object, Slot>;
-  readonly capsules: WeakMap<object, SavedCapsule[]>;
+  readonly capsules: WeakMap<object, Map<string, SavedCapsule[]>>;
 }
 
 const symbol = Symbol.for("surgical-theater/open@1");
@@ -43,16 +43,18 @@ const registry: Registry = (holder[symbol] ??= { slots: new WeakMap(), capsules:
 /** Open slots by storage key. */
 export const slots: WeakMap<object, Slot> = registry.slots;
 
-/** Saved capsules by key, oldest first. */
-export const capsules: WeakMap<object, SavedCapsule[]> = registry.capsules;
+/** Saved capsules by key and name, oldest first. */
+export const capsules: WeakMap<object, Map<string, SavedCapsule[]>> = registry.capsules;
 
 /** The layers that theaters show on a slot, in opening order. */
 export function layersOf(entries: readonly Entry[]): readonly Layer<unknown>[] {
   return entries.flatMap((entry) => (entry.layer === undefined ? [] : [entry.layer]));
 }
 
-function busy(name: string): TheaterStateError {
-  return new TheaterStateError(
+/** @throws TheaterStateError `busy` while user code is running inside `stage.show` of the slot */
+export function assertIdle(slot: Slot | undefined, name: string): void {
+  if (slot?.busy !== true) return;
+  throw new TheaterStateError(
     "busy",
     `${JSON.stringify(name)} is being modified right now, by a theater whose custom function is running. Everything ` +
       "is as it was before this call. Open and close theaters outside custom functions.",
@@ -62,7 +64,7 @@ function busy(name: string): TheaterStateError {
 
 /** Shows the layers of `entries` on the slot, or throws with the slot as it was. */
 export function* reshow(slot: Slot, entries: readonly Entry[], name: string): Operation<void> {
-  if (slot.busy) throw busy(name);
+  assertIdle(slot, name);
   slot.busy = true;
   try {
     yield slot.stage.show(layersOf(entries));
@@ -80,7 +82,7 @@ export function* reshow(slot: Slot, entries: readonly Entry[], name: string): Op
 export function slotFor<T>(site: Site<T>, technique: Technique, onWrite: Entry["onWrite"]): Slot {
   const { name } = site.parameter;
   const there = slots.get(site.key);
-  if (there?.busy === true) throw busy(name);
+  assertIdle(there, name);
   if (there === undefined) {
     for (const key of site.overlaps()) {
       if (slots.has(key)) {

@@ -119,12 +119,20 @@ export interface Site<T> {
   readonly averageBytes: number;
 }
 
+/** A saved state. One of the two is called, once. */
+export interface SavedState {
+  /** Puts it back. May be called again after a throw. */
+  restore(): void;
+  /** Frees what was saved: an older state is put back instead. */
+  discard(): void;
+}
+
 /** State beside the parameters that a theater saves and puts back: a trainable flag, a recurrent state. */
 export interface Capsule {
+  /** With `name`, what the state belongs to: theaters that save the same state meet here. */
   readonly key: object;
   readonly name: string;
-  /** Saves the state; the returned function puts it back. */
-  save(): () => void;
+  save(): SavedState;
 }
 
 /** A model as the theater sees it. */

@@ -11,7 +11,7 @@ import { isStatistic } from "./layers.ts";
 import type { Request } from "./options.ts";
 import { type Plan, prepare } from "./plan.ts";
 import type { Proof, Receipt } from "./receipt.ts";
-import { type Entry, reshow, slotFor, slots } from "./slots.ts";
+import { assertIdle, type Entry, reshow, slotFor, slots } from "./slots.ts";
 import type { Layer, Model, Site } from "./store.ts";
 import type { Target } from "./targets.ts";
 
@@ -99,6 +99,7 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
       request.signal?.throwIfAborted();
       yield* enter(opened, site, layerOf.get(site));
     }
+    request.signal?.throwIfAborted();
   } catch (error) {
     yield* rollBack(opened, error);
     throw error;
@@ -213,6 +214,8 @@ function* verify<T>(open: Open<T>, failures: Map<string, unknown>): Operation<vo
  */
 export function* close<T>(open: Open<T>, quiet: boolean): Operation<Receipt> {
   const begin = performance.now();
+  // Before anything is put back: half a theater cannot be closed.
+  for (const { key, parameter } of open.pending) assertIdle(slots.get(key), parameter.name);
   const failures = yield* putBack(open);
   yield* verify(open, failures);
   if (failures.size > 0) throw restoreError(failures, open);

@@ -1,25 +1,40 @@
 /** State beside the parameters: trainable flags and the states of recurrent layers. */
-import type { Tensor } from "@tensorflow/tfjs-core";
+import type { Tensor, Variable } from "@tensorflow/tfjs-core";
 import type { RNN } from "@tensorflow/tfjs-layers";
 import type { Capsule } from "../../store.ts";
 import { alias } from "./engine.ts";
-import type { Inventory } from "./parameters.ts";
+import { childrenOf, type Inventory, type Layer } from "./parameters.ts";
 
-/** Flags of layers, outer before inner, because setting one sets those below it; then flags of variables. */
-function trainableFlags({ allLayers, layerVariables, entries }: Inventory): Capsule {
-  const flagged = [...allLayers, ...layerVariables, ...entries.map(({ variable }) => variable)];
+interface Flagged {
+  trainable: boolean;
+}
+
+/** The flags of one layer and of its own variables. Setting a layer's flag sets those of its variables: it goes first. */
+function trainableFlags(key: object, name: string, flagged: readonly Flagged[]): Capsule {
   return {
-    // One capsule for all flags of a model: a shared layer may be in several, and has to come back once.
-    key: allLayers[0] ?? flagged[0]!,
-    name: "trainable flags",
+    key,
+    name: `trainable flags of ${name}`,
     save() {
       const flags = flagged.map((each) => each.trainable);
-      return () => {
-        if (flagged.every((each, i) => each.trainable === flags[i])) return;
-        for (const [i, each] of flagged.entries()) each.trainable = flags[i]!;
+      return {
+        restore() {
+          for (const [i, each] of flagged.entries()) {
+            if (each.trainable !== flags[i]) each.trainable = flags[i]!;
+          }
+        },
+        discard() {},
       };
     },
   };
+}
+
+function flagsOfLayer(layer: Layer): Capsule {
+  // Containers and wrappers list the variables of what is in them, which have capsules of their own.
+  const own = childrenOf(layer).length > 0 ? [] : layer.weights;
+  return trainableFlags(layer, layer.name, [
+    layer,
+    ...own.flatMap((weight) => [weight, weight.read() as Variable]),
+  ]);
 }
 
 /** The states of a recurrent layer; `null` until it has run statefully. */
@@ -31,28 +46,32 @@ function recurrentState(layer: RNN): Capsule {
       const before: readonly (Tensor | null)[] = [...layer.getStates()];
       const ids = before.map((state) => state?.dataId);
       const handles = before.map((state) => (state === null ? null : alias(state)));
-      return () => {
-        const now: readonly (Tensor | null)[] = layer.getStates();
-        const same = (state: Tensor | null, i: number): boolean =>
-          state === before[i] && state?.isDisposed !== true && state?.dataId === ids[i];
-        if (now.length === before.length && now.every(same)) {
-          for (const handle of handles) handle?.dispose();
-          return;
-        }
-        for (const state of now) if (state !== null && !before.includes(state)) state.dispose();
-        for (const state of before) if (state?.isDisposed === false) state.dispose();
-        const none = handles.every((handle) => handle === null);
-        layer.setStates((none ? null : handles) as Tensor[]);
+      const discard = (): void => handles.forEach((handle) => handle?.dispose());
+      const isSame = (state: Tensor | null, i: number): boolean =>
+        state === before[i] && state?.isDisposed !== true && state?.dataId === ids[i];
+      return {
+        restore() {
+          const now: readonly (Tensor | null)[] = layer.getStates();
+          if (now.length === before.length && now.every(isSame)) return discard();
+          for (const state of new Set([...now, ...before])) state?.dispose();
+          // `null`, not a list of it, is how a layer says that it has no states yet.
+          const none = handles.every((handle) => handle === null);
+          layer.setStates((none ? null : handles) as Tensor[]);
+        },
+        discard,
       };
     },
   };
 }
 
-/** What a model keeps beside its parameters. */
-export function capsulesOf(inventory: Inventory): readonly Capsule[] {
-  if (inventory.entries.length === 0) return [];
-  const recurrent = inventory.allLayers.filter(
-    (layer) => typeof (layer as RNN).getStates === "function",
-  ) as RNN[];
-  return [trainableFlags(inventory), ...recurrent.map(recurrentState)];
+/**
+ * What a model keeps beside its parameters. Capsules are put back last first, and setting the flag of a layer sets
+ * flags of what is in it: outer layers come last.
+ */
+export function capsulesOf({ allLayers, entries }: Inventory): readonly Capsule[] {
+  if (allLayers.length === 0) {
+    return entries.map(({ variable }) => trainableFlags(variable, variable.name, [variable]));
+  }
+  const recurrent = allLayers.filter((layer) => typeof (layer as RNN).getStates === "function") as RNN[];
+  return [...recurrent.map(recurrentState), ...allLayers.map(flagsOfLayer).reverse()];
 }

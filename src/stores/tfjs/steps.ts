@@ -1,9 +1,10 @@
 /** The four steps on tensors. A result is a new tensor; what it is made from is never written. */
-import { add, keep, mul, scalar, Tensor, tensor as tensorOf, tidy } from "@tensorflow/tfjs-core";
+import { add, keep, mul, Tensor, tensor as tensorOf, tidy } from "@tensorflow/tfjs-core";
 import { isThenable } from "../../drive.ts";
 import { describeValue, messageOf, ModificationError } from "../../errors.ts";
 import { fillNoise, noiseSource } from "../../random/noise.ts";
 import type { Parameter, Replacement, Step } from "../../store.ts";
+import type { Bin } from "./bin.ts";
 import { alias } from "./engine.ts";
 
 const unchanged = "Every parameter is as it was before the call.";
@@ -34,12 +35,6 @@ export function checkTensor(
   }
 }
 
-function addNoise(value: Tensor, name: string, seed: number, std: number): Tensor {
-  const deltas = new Float32Array(value.size);
-  fillNoise(deltas, noiseSource(seed, name, std, "float32"), 0);
-  return add(value, tensorOf(deltas, value.shape, "float32"));
-}
-
 /**
  * What user code gets: something that it cannot reach the model through. Values read on cpu are the live
  * storage, and devices cache what they read; wasm gives copies.
@@ -50,59 +45,79 @@ function lend(value: Tensor, backend: string): Tensor {
   return value.dtype === "float32" ? keep(mul(value, 1)) : alias(value);
 }
 
-/** The tensor a replacement puts in, as a handle of its own that the caller disposes of. */
+/** Runs user code on a tensor that is its own, and returns a kept handle on what it returned. */
+function compute(
+  value: Tensor,
+  by: Extract<Replacement<Tensor>, { kind: "computed" }>,
+  parameter: Parameter,
+  backend: string,
+  bin: Bin,
+): Tensor {
+  const { name, shape, dtype, index } = parameter;
+  const role = `custom, for ${JSON.stringify(name)},`;
+  const lent = lend(value, backend);
+  try {
+    // A tidy of its own: what `fn` makes and does not return is nobody's.
+    return tidy(() => {
+      let result: unknown;
+      try {
+        result = by.compute(lent, { name, shape, dtype, index });
+      } catch (cause) {
+        const message = `${role} threw: ${messageOf(cause)}. ${unchanged}`;
+        throw new ModificationError("modification_threw", name, message, { cause });
+      }
+      if (isThenable(result)) {
+        void Promise.resolve(result).catch(() => {});
+        const message = `${role} returned a promise; it must return a tensor. ${unchanged}`;
+        throw new ModificationError("dtype_mismatch", name, message);
+      }
+      checkTensor(result, parameter, `${role} returned what`);
+      // The result may be a tensor that its owner keeps, or the argument itself: a handle makes it ours.
+      return alias(result);
+    });
+  } finally {
+    bin.put(lent);
+  }
+}
+
+/** The tensor that a replacement puts in, as a kept handle of the caller's. */
 export function replacementOf(
   value: Tensor,
   by: Replacement<Tensor>,
   parameter: Parameter,
   backend: string,
+  bin: Bin,
 ): Tensor {
   if (by.kind === "values") return alias(by.of);
-  const { name, shape, dtype, index } = parameter;
-  const role = `custom, for ${JSON.stringify(name)},`;
-  const lent = lend(value, backend);
+  const computed = compute(value, by, parameter, backend, bin);
+  if (by.returns === "value") return computed;
   try {
-    return keep(
-      tidy(() => {
-        let result: unknown;
-        try {
-          result = by.compute(lent, { name, shape, dtype, index });
-        } catch (cause) {
-          const message = `${role} threw: ${messageOf(cause)}. ${unchanged}`;
-          throw new ModificationError("modification_threw", name, message, { cause });
-        }
-        if (isThenable(result)) {
-          void Promise.resolve(result).catch(() => {});
-          const message = `${role} returned a promise; it must return a tensor. ${unchanged}`;
-          throw new ModificationError("dtype_mismatch", name, message);
-        }
-        checkTensor(result, parameter, `${role} returned what`);
-        // The result may be a tensor that its owner keeps, or the argument itself: a handle makes it ours.
-        return by.returns === "value" ? alias(result) : add(value, result);
-      }),
-    );
+    return keep(add(value, computed));
   } finally {
-    lent.dispose();
+    bin.put(computed);
   }
 }
 
-/** The result of an arithmetic step, as a kept tensor that the caller disposes of. `of` stands for the operand. */
+/** The result of a scale or an addition, as a kept tensor of the caller's. `of` stands for the operand. */
 export function arithmetic(
   value: Tensor,
-  step: Step<Tensor>,
+  step: Extract<Step<Tensor>, { op: "scale" | "add" }>,
   parameter: Parameter,
   of: Tensor | undefined,
+  bin: Bin,
 ): Tensor {
-  return keep(
-    tidy(() => {
-      if (step.op === "scale") return mul(value, scalar(step.by, "float32"));
-      if (step.op === "add" && step.delta.kind === "noise") {
-        return addNoise(value, parameter.name, step.delta.seed, step.delta.std);
-      }
-      if (step.op === "add" && step.delta.kind === "values") {
-        return add(value, mul(of!, scalar(step.delta.times, "float32")));
-      }
-      throw new Error(`not an arithmetic step: ${step.op}`);
-    }),
-  );
+  if (step.op === "scale") return keep(mul(value, step.by));
+  const { delta } = step;
+  let addend: Tensor;
+  if (delta.kind === "values") addend = keep(mul(of!, delta.times));
+  else {
+    const deltas = new Float32Array(value.size);
+    fillNoise(deltas, noiseSource(delta.seed, parameter.name, delta.std, "float32"), 0);
+    addend = keep(tensorOf(deltas, value.shape, "float32"));
+  }
+  try {
+    return keep(add(value, addend));
+  } finally {
+    bin.put(addend);
+  }
 }

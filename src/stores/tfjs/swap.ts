@@ -5,17 +5,12 @@
  */
 import type { Tensor, Variable } from "@tensorflow/tfjs-core";
 import type { Bytes, Layer, Parameter, Stage, Step } from "../../store.ts";
+import { Bin } from "./bin.ts";
 import { alias, backendOf, exchange, onBackend, readValues } from "./engine.ts";
 import { arithmetic, replacementOf } from "./steps.ts";
-import { takeZeros, zerosKey } from "./zeros.ts";
+import { returnZeros, takeZeros, zerosKey } from "./zeros.ts";
 
 type Steps = Layer<Tensor>;
-
-/** A tensor that a step brings along, kept while the step is shown. */
-interface Source {
-  readonly tensor: Tensor;
-  free(): void;
-}
 
 /** Whether the data of a step's source is the theater's own, not lent by the user or shared. */
 function isComputed(step: Step<Tensor>): boolean {
@@ -58,7 +53,9 @@ export class SwapStage implements Stage<Tensor> {
   readonly #variable: Variable;
   readonly #parameter: Parameter;
   readonly #backend: string;
-  readonly #sources = new Map<Step<Tensor>, Source>();
+  /** Kept handles on what steps bring along, for as long as the step is shown. */
+  readonly #sources = new Map<Step<Tensor>, Tensor>();
+  readonly #bin = new Bin();
   /** The original's data, to know it again. */
   readonly #data: object;
   /**
@@ -99,45 +96,40 @@ export class SwapStage implements Stage<Tensor> {
   /** A new kept handle on `original` with `steps`, at least one, applied. */
   #fold(original: Tensor, steps: readonly Step<Tensor>[]): Tensor {
     let value = original;
-    const discard = (): void => {
-      if (value !== original) value.dispose();
+    const replace = (next: Tensor): void => {
+      if (value !== original) this.#bin.put(value);
+      value = next;
     };
     try {
       for (const step of steps) {
         const source = this.#sourceOf(step, value);
-        const replaces = step.op === "zero" || step.op === "replace";
-        const next = replaces ? alias(source!) : arithmetic(value, step, this.#parameter, source);
-        discard();
-        value = next;
+        if (step.op === "zero" || step.op === "replace") replace(alias(source!));
+        else replace(arithmetic(value, step, this.#parameter, source, this.#bin));
       }
       return value;
     } catch (error) {
-      discard();
+      replace(original);
       throw error;
     }
   }
 
   #sourceOf(step: Step<Tensor>, value: Tensor): Tensor | undefined {
-    const there = this.#sources.get(step);
-    if (there !== undefined) return there.tensor;
-    let source: Source | undefined;
+    let source = this.#sources.get(step);
+    if (source !== undefined) return source;
     if (step.op === "zero") source = takeZeros(this.#parameter, this.#backend);
-    else {
-      let tensor: Tensor | undefined;
-      if (step.op === "replace") tensor = replacementOf(value, step.by, this.#parameter, this.#backend);
-      else if (step.op === "add" && step.delta.kind === "values") tensor = alias(step.delta.of);
-      if (tensor === undefined) return undefined;
-      source = { tensor, free: () => tensor.dispose() };
-    }
-    this.#sources.set(step, source);
-    return source.tensor;
+    else if (step.op === "replace") {
+      source = replacementOf(value, step.by, this.#parameter, this.#backend, this.#bin);
+    } else if (step.op === "add" && step.delta.kind === "values") source = alias(step.delta.of);
+    if (source !== undefined) this.#sources.set(step, source);
+    return source;
   }
 
   #dropAllBut(needed: readonly Step<Tensor>[]): void {
     for (const [step, source] of this.#sources) {
       if (needed.includes(step)) continue;
       this.#sources.delete(step);
-      source.free();
+      if (step.op === "zero") returnZeros(source, this.#parameter, this.#backend, this.#bin);
+      else this.#bin.put(source);
     }
   }
 
@@ -145,7 +137,7 @@ export class SwapStage implements Stage<Tensor> {
   #exchangeBack(): void {
     if (this.#original === undefined) return;
     if (this.#variable.dataId !== this.#data) exchange(this.#variable, this.#original);
-    this.#original.dispose();
+    this.#bin.put(this.#original);
     this.#original = undefined;
   }
 
@@ -158,7 +150,7 @@ export class SwapStage implements Stage<Tensor> {
     const shared = new Map<string, number>();
     const own = new Set<object>([this.#shown]);
     const lent = new Set<object>([this.#data]);
-    for (const [step, { tensor }] of this.#sources) {
+    for (const [step, tensor] of this.#sources) {
       (isComputed(step) ? own : lent).add(tensor.dataId);
       if (step.op === "zero") shared.set(zerosKey(this.#parameter, this.#backend), this.#parameter.bytes);
     }
@@ -173,10 +165,11 @@ export class SwapStage implements Stage<Tensor> {
   release(how: "restore" | "keep"): "identity" {
     if (how === "restore" && !this.#variable.isDisposed) this.#exchangeBack();
     // What was written stays, or the variable is gone: then the handle holds nothing but the original.
-    this.#original?.dispose();
+    if (this.#original !== undefined) this.#bin.put(this.#original);
     this.#original = undefined;
     this.#shown = this.#variable.dataId;
     this.#dropAllBut([]);
+    this.#bin.empty();
     return "identity";
   }
 }

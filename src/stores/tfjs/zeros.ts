@@ -1,6 +1,7 @@
 /** Zeros shared by all parameters that are disabled at the moment. */
 import { keep, type Tensor, zeros } from "@tensorflow/tfjs-core";
 import type { Parameter } from "../../store.ts";
+import type { Bin } from "./bin.ts";
 import { alias, onBackend } from "./engine.ts";
 
 interface Shared {
@@ -19,28 +20,36 @@ export function zerosKey({ shape, dtype }: Pick<Parameter, "shape" | "dtype">, b
   return `${backend} ${dtype} zeros ${sharing}`;
 }
 
-/** A handle on shared zeros; `free` it once. */
-export function takeZeros(
+/** A handle on shared zeros. Give it back with {@link returnZeros}. */
+export function takeZeros(parameter: Pick<Parameter, "shape" | "dtype">, backend: string): Tensor {
+  const key = zerosKey(parameter, backend);
+  const { shape, dtype } = parameter;
+  const shared = pool.get(key) ?? {
+    tensor: keep(onBackend(backend, () => zeros([...shape], dtype as "float32"))),
+    users: 0,
+  };
+  try {
+    const handle = alias(shared.tensor, shape);
+    shared.users++;
+    pool.set(key, shared);
+    return handle;
+  } finally {
+    if (shared.users === 0) shared.tensor.dispose();
+  }
+}
+
+/** Gives back a handle, which is put into `bin`; so are the zeros themselves after the last one. */
+export function returnZeros(
+  handle: Tensor,
   parameter: Pick<Parameter, "shape" | "dtype">,
   backend: string,
-): { readonly tensor: Tensor; free(): void } {
+  bin: Bin,
+): void {
   const key = zerosKey(parameter, backend);
-  let shared = pool.get(key);
-  if (shared === undefined) {
-    const { shape, dtype } = parameter;
-    shared = { tensor: keep(onBackend(backend, () => zeros([...shape], dtype as "float32"))), users: 0 };
-    pool.set(key, shared);
-  }
-  const handle = alias(shared.tensor, parameter.shape);
-  shared.users++;
-  return {
-    tensor: handle,
-    free() {
-      handle.dispose();
-      shared.users--;
-      if (shared.users > 0) return;
-      shared.tensor.dispose();
-      pool.delete(key);
-    },
-  };
+  const shared = pool.get(key)!;
+  bin.put(handle);
+  shared.users--;
+  if (shared.users > 0) return;
+  pool.delete(key);
+  bin.put(shared.tensor);
 }
