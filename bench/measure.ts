@@ -7,10 +7,10 @@ export interface Variant {
   after?(): void;
 }
 
-/** Median milliseconds of each variant over `rounds` interleaved rounds. */
+/** Median milliseconds of each variant over `rounds` interleaved rounds, after as many again for the compiler. */
 export function interleaved(variants: readonly Variant[], rounds: number): ReadonlyMap<string, number> {
   const times = new Map(variants.map(({ name }) => [name, [] as number[]]));
-  for (let round = -3; round < rounds; round++) {
+  for (let round = -rounds; round < rounds; round++) {
     for (const { name, run, after } of variants) {
       const begin = performance.now();
       run();

@@ -49,7 +49,7 @@ const rows = cases.map(([name, options, byHand]) => {
         },
       },
     ],
-    25,
+    15,
   );
   const ratio = (variant: string): string => (times.get(variant)! / times.get("memcpy")!).toFixed(1);
   return {

@@ -10,7 +10,7 @@ import { custom, disable, noise, type Options, scale, surgicalTheater } from "..
 import { fillNoise, noiseSource } from "../src/random/noise.ts";
 import { interleaved, printTable } from "./measure.ts";
 
-const WIDTH = 512;
+const WIDTH = Number(process.argv[2] ?? 512);
 const DEPTH = 10;
 
 interface Case {
@@ -72,7 +72,7 @@ async function bench(backend: string): Promise<void> {
             }),
         },
       ],
-      backend === "wasm" ? 61 : 15,
+      backend === "wasm" ? 250 : 11,
     );
     const ratio = (variant: string): string => (times.get(variant)! / times.get("alone")!).toFixed(2);
     return {

@@ -48,7 +48,9 @@ export const capsules: WeakMap<object, Map<string, SavedCapsule[]>> = registry.c
 
 /** The layers that theaters show on a slot, in opening order. */
 export function layersOf(entries: readonly Entry[]): readonly Layer<unknown>[] {
-  return entries.flatMap((entry) => (entry.layer === undefined ? [] : [entry.layer]));
+  const layers: Layer<unknown>[] = [];
+  for (const { layer } of entries) if (layer !== undefined) layers.push(layer);
+  return layers;
 }
 
 /** @throws TheaterStateError `busy` while user code is running inside `stage.show` of the slot */

@@ -3,17 +3,16 @@ import type { Tensor, Variable } from "@tensorflow/tfjs-core";
 import type { RNN } from "@tensorflow/tfjs-layers";
 import type { Capsule } from "../../store.ts";
 import { alias } from "./engine.ts";
-import { childrenOf, type Inventory, type Layer } from "./parameters.ts";
+import type { Inventory } from "./parameters.ts";
 
 interface Flagged {
   trainable: boolean;
 }
 
-/** The flags of one layer and of its own variables. Setting a layer's flag sets those of its variables: it goes first. */
 function trainableFlags(key: object, name: string, flagged: readonly Flagged[]): Capsule {
   return {
     key,
-    name: `trainable flags of ${name}`,
+    name,
     save() {
       const flags = flagged.map((each) => each.trainable);
       return {
@@ -26,15 +25,6 @@ function trainableFlags(key: object, name: string, flagged: readonly Flagged[]):
       };
     },
   };
-}
-
-function flagsOfLayer(layer: Layer): Capsule {
-  // Containers and wrappers list the variables of what is in them, which have capsules of their own.
-  const own = childrenOf(layer).length > 0 ? [] : layer.weights;
-  return trainableFlags(layer, layer.name, [
-    layer,
-    ...own.flatMap((weight) => [weight, weight.read() as Variable]),
-  ]);
 }
 
 /** The states of a recurrent layer; `null` until it has run statefully. */
@@ -66,12 +56,21 @@ function recurrentState(layer: RNN): Capsule {
 
 /**
  * What a model keeps beside its parameters. Capsules are put back last first, and setting the flag of a layer sets
- * flags of what is in it: outer layers come last.
+ * the flags of what is in it: outer layers before inner ones, and variables after all layers.
  */
-export function capsulesOf({ allLayers, entries }: Inventory): readonly Capsule[] {
+export function capsulesOf({ allLayers, variablesOf, entries }: Inventory): readonly Capsule[] {
   if (allLayers.length === 0) {
-    return entries.map(({ variable }) => trainableFlags(variable, variable.name, [variable]));
+    return entries.map(({ variable }) =>
+      trainableFlags(variable, `trainable flag of ${variable.name}`, [variable]),
+    );
   }
   const recurrent = allLayers.filter((layer) => typeof (layer as RNN).getStates === "function") as RNN[];
-  return [...recurrent.map(recurrentState), ...allLayers.map(flagsOfLayer).reverse()];
+  const ofVariables = [...variablesOf].map(([layer, weights]) => {
+    const flagged = weights.flatMap((weight) => [weight, weight.read() as Variable]);
+    return trainableFlags(layer, `trainable flags of the variables of ${layer.name}`, flagged);
+  });
+  const ofLayers = allLayers.map((layer) =>
+    trainableFlags(layer, `trainable flag of ${layer.name}`, [layer]),
+  );
+  return [...recurrent.map(recurrentState), ...ofVariables, ...ofLayers.reverse()];
 }

@@ -23,35 +23,36 @@ function packedBytes({ parameter: { shape, name } }: Entry): number {
   return 4 * (size / channels + 1) * Math.ceil(channels / CHANNELS) * CHANNELS;
 }
 
+type Targets = ReadonlyMap<Entry, readonly Layer<Tensor>[]>;
+
 /** Names the data that `entry` shows: shared zeros have one name, everything else its parameter's. */
-function dataOf({ parameter }: Entry, layers: readonly Layer<Tensor>[] | undefined): string {
-  const last = layers?.at(-1)?.steps.at(-1);
-  return last?.op === "zero" ? zerosKey(parameter, "wasm") : parameter.name;
+function dataOf(entry: Entry, targets: Targets): string {
+  const last = targets.get(entry)?.at(-1)?.steps.at(-1);
+  return last?.op === "zero" ? zerosKey(entry.parameter, "wasm") : entry.parameter.name;
 }
 
 /**
  * Estimate of the packed copies made when `targets` are first used. A layer's kernel is packed together with its
  * bias: modifying either packs the kernel again, and the same pair of buffers in two layers is packed once.
  */
-export function packingOf(
-  entries: readonly Entry[],
-  targets: ReadonlyMap<Entry, readonly Layer<Tensor>[]>,
-): number {
+export function packingOf(entries: readonly Entry[], targets: Targets): number {
   const touched = new Set<string>();
   for (const { parameter } of targets.keys()) touched.add(parameter.layer);
+  const biases = new Map<string, Entry>();
+  for (const entry of entries) {
+    if (entry.parameter.name.endsWith("/bias")) biases.set(entry.parameter.layer, entry);
+  }
   const packed = new Map<string, number>();
   for (const entry of entries) {
     const { shape, dtype, layer } = entry.parameter;
     if (shape.length < 2 || dtype !== "float32" || !touched.has(layer) || unpacked.test(entry.layerClass))
       continue;
     if (backendOf(entry.variable).name !== "wasm") continue;
-    const bias = entries.find(
-      (each) => each.parameter.layer === layer && each.parameter.name.endsWith("/bias"),
-    );
-    const pair = [entry, ...(bias === undefined ? [] : [bias])].map((each) =>
-      dataOf(each, targets.get(each)),
-    );
-    packed.set(pair.join(" + "), packedBytes(entry));
+    const bias = biases.get(layer);
+    const pair = `${dataOf(entry, targets)} + ${bias === undefined ? "" : dataOf(bias, targets)}`;
+    packed.set(pair, packedBytes(entry));
   }
-  return [...packed.values()].reduce((sum, bytes) => sum + bytes, 0);
+  let sum = 0;
+  for (const bytes of packed.values()) sum += bytes;
+  return sum;
 }

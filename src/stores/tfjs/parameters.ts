@@ -1,12 +1,12 @@
 /** Finds the variables of a model: every layer's, nested, wrapped, shared and tied ones once each. */
 import { type Tensor, util, Variable } from "@tensorflow/tfjs-core";
-import type { layers as tfl, LayersModel } from "@tensorflow/tfjs-layers";
+import type { layers as tfl, LayersModel, LayerVariable } from "@tensorflow/tfjs-layers";
 import { describeValue, UnsupportedError } from "../../errors.ts";
 import { layerPathOf } from "../../layers.ts";
 import type { Parameter } from "../../store.ts";
 
 /** Any layer, container or cell. */
-export type Layer = tfl.Layer;
+type Layer = tfl.Layer;
 
 /** A variable as a parameter, with the layers it belongs to from the outermost in. */
 export interface Entry {
@@ -24,6 +24,8 @@ export interface Inventory {
   readonly layers: readonly string[];
   /** All layers, containers and cells included, outer ones before inner ones. */
   readonly allLayers: readonly Layer[];
+  /** The variables of each layer that is no container. */
+  readonly variablesOf: ReadonlyMap<Layer, readonly LayerVariable[]>;
 }
 
 interface Nested {
@@ -37,8 +39,7 @@ interface Nested {
   readonly cell?: Layer;
 }
 
-/** What a container, wrapper or recurrent layer is made of. */
-export function childrenOf(layer: Layer): readonly Layer[] {
+function childrenOf(layer: Layer): readonly Layer[] {
   const { layers, cells, layer: wrapped, forwardLayer, backwardLayer, cell } = layer as Layer & Nested;
   const single = [wrapped, forwardLayer, backwardLayer, cell].filter((each) => each !== undefined);
   return [...(Array.isArray(layers) ? layers : []), ...(Array.isArray(cells) ? cells : []), ...single];
@@ -82,6 +83,7 @@ class Collector {
 /** The parameters of a `tf.LayersModel`, in the order of its layers, each layer's in the order of creation. */
 export function readLayersModel(model: LayersModel): Inventory {
   const collector = new Collector();
+  const variablesOf = new Map<Layer, readonly LayerVariable[]>();
   const walk = (layer: Layer, path: string, layerIndex: number): void => {
     const inner = (layer as Layer & Nested).layers;
     if (Array.isArray(inner)) {
@@ -89,7 +91,9 @@ export function readLayersModel(model: LayersModel): Inventory {
       return;
     }
     // `weights` is sorted by trainable flag; the ids give an order that flags do not change.
-    for (const weight of [...layer.weights].sort((a, b) => a.id - b.id)) {
+    const weights = [...layer.weights].sort((a, b) => a.id - b.id);
+    variablesOf.set(layer, weights);
+    for (const weight of weights) {
       collector.add(weight.name, weight.read() as Variable, path, layerIndex, layer.getClassName());
     }
   };
@@ -101,6 +105,7 @@ export function readLayersModel(model: LayersModel): Inventory {
     entries: collector.entries(),
     layers: model.layers.map(({ name }) => name),
     allLayers: [...allLayers],
+    variablesOf,
   };
 }
 
@@ -134,5 +139,6 @@ export function readVariables(
     entries: collector.entries(),
     layers,
     allLayers: [],
+    variablesOf: new Map(),
   };
 }

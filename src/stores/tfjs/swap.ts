@@ -74,7 +74,7 @@ export class SwapStage implements Stage<Tensor> {
   }
 
   show(layers: readonly Steps[]): void {
-    const steps = layers.flatMap((layer) => layer.steps);
+    const steps = layers.length === 1 ? layers[0]!.steps : layers.flatMap((layer) => layer.steps);
     const before = [...this.#sources.keys()];
     const original = this.#original ?? this.#variable;
     let next: Tensor;

@@ -1,0 +1,46 @@
+/** TensorFlow.js variables under the contract. */
+import type { Tensor, Variable } from "@tensorflow/tfjs-core";
+import * as tfjs from "../../src/tfjs.ts";
+import type { TfjsModel } from "../../src/tfjs.ts";
+import { shapes } from "../support/bits.ts";
+import { engineFaults } from "../support/engine-faults.ts";
+import { liveCounts } from "../support/meter.ts";
+import { type BackendName, useBackend } from "../support/tensorflow.ts";
+import type { Harness } from "./harness.ts";
+
+type Model = Readonly<Record<string, Variable>>;
+
+/** Variables on `backend`, which can be read without waiting. */
+export async function tfjsHarness(backend: BackendName): Promise<Harness<TfjsModel, Tensor>> {
+  const tf = await useBackend(backend);
+  const tensor = (value: Float32Array, name: string): Tensor => tf.tensor(value.slice(), [...shapes[name]!]);
+  const valuesOf = (array: Tensor): Float32Array => (array.dataSync() as Float32Array).slice();
+  return {
+    api: tfjs,
+    technique: "swap",
+    make: (values): Model =>
+      Object.fromEntries(
+        Object.entries(values).map(([name, value]) => {
+          const initial = tensor(value, name);
+          const variable = tf.variable(initial);
+          initial.dispose();
+          return [name, variable];
+        }),
+      ),
+    read: (model) =>
+      Object.fromEntries(
+        Object.entries(model as Model).map(([name, variable]) => [name, valuesOf(variable)]),
+      ),
+    write(model, name, value) {
+      const variable = (model as Model)[name]!;
+      tf.tidy(() => variable.assign(tf.fill(variable.shape, value)));
+    },
+    array: tensor,
+    map: (array, change) => tf.tensor(change(valuesOf(array)), array.shape),
+    freeArray: (array) => array.dispose(),
+    free: (model) => tf.dispose(Object.values(model as Model)),
+    counts: liveCounts,
+    roundsProducts: true,
+    faults: engineFaults(),
+  };
+}

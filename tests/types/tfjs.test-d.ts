@@ -1,0 +1,124 @@
+/** What the types of "surgical-theater/tfjs" accept, and what they refuse. */
+import * as tf from "@tensorflow/tfjs-core";
+import * as layers from "@tensorflow/tfjs-layers";
+import { expectTypeOf } from "vitest";
+import * as memory from "../../src/index.ts";
+import {
+  custom,
+  disable,
+  Ema,
+  interpolate,
+  type Modification,
+  noise,
+  planTheater,
+  type Receipt,
+  scale,
+  surgicalTheater,
+  surgicalTheaterAsync,
+  withTheater,
+  withTheaterAsync,
+} from "../../src/tfjs.ts";
+
+declare const model: layers.LayersModel;
+declare const kernel: tf.Variable;
+declare const x: tf.Tensor2D;
+declare const average: Record<string, tf.Tensor>;
+const arrays = { kernel: new Float32Array(2) };
+const predict = (): number => (model.predict(x) as tf.Tensor).dataSync()[0]!;
+
+// Models: layers, and variables by name or in a list.
+planTheater(model, {});
+planTheater(layers.sequential(), {});
+planTheater({ kernel, bias: tf.variable(tf.zeros([2])) }, {});
+planTheater([kernel], {});
+planTheater(
+  model.trainableWeights.map((weight) => weight.read() as tf.Variable),
+  {},
+);
+// @ts-expect-error a tensor is immutable: make it a variable
+planTheater({ kernel: tf.zeros([2]) }, {});
+// @ts-expect-error typed arrays belong to "surgical-theater"
+planTheater(arrays, {});
+// @ts-expect-error not loaded yet
+planTheater(layers.loadLayersModel("model.json"), {});
+// @ts-expect-error one layer is not a model
+planTheater(layers.layers.dense({ units: 1 }), {});
+// @ts-expect-error a TensorFlow.js model belongs to "surgical-theater/tfjs"
+memory.planTheater(model, {});
+// @ts-expect-error variables belong to "surgical-theater/tfjs"
+memory.planTheater({ kernel }, {});
+
+// Results are what the function returns.
+const number = withTheater(model, { modification: scale(0.5), layers: "all" }, predict);
+const tensor = withTheater(model, {}, () => model.predict(x));
+const awaited = withTheaterAsync(model, {}, async () => (model.predict(x) as tf.Tensor).data());
+expectTypeOf(number).toEqualTypeOf<number>();
+expectTypeOf(tensor).toEqualTypeOf<tf.Tensor | tf.Tensor[]>();
+expectTypeOf(awaited).resolves.toExtend<ArrayLike<number>>();
+// @ts-expect-error use withTheaterAsync
+void withTheater(model, {}, () => (model.predict(x) as tf.Tensor).data());
+// @ts-expect-error use withTheaterAsync
+void withTheater(model, {}, async () => predict());
+
+// A literal is the same as a builder.
+export const modifications: readonly Modification<tf.Tensor>[] = [
+  { type: "scale", factor: 0.5 },
+  { type: "noise", std: 0.1, seed: 1 },
+  { type: "disable" },
+  { type: "custom", fn: (w) => tf.mul(w, 2), returns: "value" },
+  { type: "interpolate", towards: average },
+  scale(0.5),
+  noise({ std: 0.1, seed: 1 }),
+  disable(),
+  custom<tf.Tensor>((w) => tf.relu(w)),
+  interpolate(average),
+];
+// @ts-expect-error misspelt option
+planTheater(model, { modificaton: scale(0.5) });
+// @ts-expect-error misspelt property
+planTheater(model, { modification: { type: "noise", sdt: 0.1, seed: 1 } });
+
+// `custom` knows its tensors from where it is used.
+planTheater(model, { modification: custom((w) => tf.mul(w, 2)), layers: "all" });
+planTheater(model, { modification: [custom((w) => tf.relu(w), { returns: "value" })], layers: "all" });
+planTheater(model, { modification: custom((w, { shape }) => tf.zeros([...shape], w.dtype)), layers: "all" });
+planTheater(model, { modification: custom((w: tf.Tensor) => tf.neg(w)), layers: "all" });
+const clip = custom<tf.Tensor>((w) => tf.clipByValue(w, -1, 1), { returns: "value" });
+planTheater(model, { modification: clip, layers: "all" });
+// @ts-expect-error this function is one on typed arrays
+planTheater(model, { modification: custom((w: Float32Array) => w.map((each) => 2 * each)), layers: "all" });
+// @ts-expect-error this function is one on typed arrays
+planTheater(model, { modification: memory.custom<Float32Array>((w) => w), layers: "all" });
+// @ts-expect-error this function is one on tensors
+memory.planTheater(arrays, { modification: clip, layers: "all" });
+// @ts-expect-error this function is one on tensors
+memory.planTheater(arrays, { modification: custom((w) => tf.relu(w)), layers: "all" });
+// @ts-expect-error a promise is no tensor
+planTheater(model, { modification: custom(async (w) => w), layers: "all" });
+// @ts-expect-error values, not a tensor
+planTheater(model, { modification: custom((w) => w.dataSync()), layers: "all" });
+
+// Averages.
+const ema = new Ema(model, { decay: 0.99 });
+expectTypeOf(ema.weights).toEqualTypeOf<Readonly<Record<string, tf.Tensor>>>();
+planTheater(model, { modification: interpolate(ema.weights) });
+planTheater(model, { modification: interpolate({ kernel: tf.zeros([2]) }, 0.5) });
+// @ts-expect-error typed arrays are no tensors
+planTheater(model, { modification: interpolate({ kernel: new Float32Array(2) }) });
+// @ts-expect-error an average of typed arrays
+planTheater(model, { modification: interpolate(new memory.Ema(arrays, { decay: 0.9 }).weights) });
+// @ts-expect-error tensors are no typed arrays
+memory.planTheater(arrays, { modification: interpolate(ema.weights) });
+// @ts-expect-error another model, not values by name
+planTheater(model, { modification: interpolate(model) });
+
+// `using` needs the synchronous theater.
+export async function scopes(): Promise<Receipt> {
+  using theater = surgicalTheater(model, {});
+  await using waiting = await surgicalTheaterAsync(model, {});
+  await waiting.close();
+  // @ts-expect-error an asynchronous theater closes asynchronously
+  using wrong = await surgicalTheaterAsync(model, {});
+  void wrong;
+  return theater.close();
+}

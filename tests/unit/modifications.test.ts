@@ -1,0 +1,169 @@
+import { describe, expect, it } from "vitest";
+import {
+  custom,
+  disable,
+  interpolate,
+  type Modification,
+  noise,
+  scale,
+  withTheater,
+} from "../../src/index.ts";
+import { checkModification, kindOf } from "../../src/modification.ts";
+import { inMemory } from "./models.ts";
+
+const double = (w: Float32Array): Float32Array => w.map((x) => 2 * x);
+const average = { kernel: Float32Array.of(5, 6, 7) };
+
+interface Pair {
+  readonly name: string;
+  readonly built: Modification<Float32Array>;
+  readonly literal: Modification<Float32Array>;
+}
+
+const plain: readonly Pair[] = [
+  { name: "scale", built: scale(0.5), literal: { type: "scale", factor: 0.5 } },
+  { name: "noise", built: noise({ std: 0.1, seed: 1 }), literal: { type: "noise", std: 0.1, seed: 1 } },
+  {
+    name: "relative noise",
+    built: noise({ std: 2, seed: 3, relativeTo: "parameterStd" }),
+    literal: { type: "noise", std: 2, seed: 3, relativeTo: "parameterStd" },
+  },
+  { name: "disable", built: disable(), literal: { type: "disable" } },
+];
+
+const withArraysOrCode: readonly Pair[] = [
+  { name: "custom", built: custom(double), literal: { type: "custom", fn: double } },
+  {
+    name: "custom that returns the value",
+    built: custom(double, { returns: "value" }),
+    literal: { type: "custom", fn: double, returns: "value" },
+  },
+  {
+    name: "interpolate",
+    built: interpolate(average, 0.25),
+    literal: { type: "interpolate", towards: average, amount: 0.25 },
+  },
+  {
+    name: "interpolate all the way",
+    built: interpolate(average),
+    literal: { type: "interpolate", towards: average, amount: 1 },
+  },
+];
+
+/** Bits of the kernel while it is modified. */
+function shown(modification: Modification<Float32Array>): readonly number[] {
+  const model = { kernel: Float32Array.of(1, -2, 0.1) };
+  return withTheater(model, { modification, layers: "all" }, () => [
+    ...new Uint32Array(model.kernel.slice().buffer),
+  ]);
+}
+
+describe.each([...plain, ...withArraysOrCode])("a $name that is built", ({ built, literal }) => {
+  it("is a literal", () => {
+    expect(built).toStrictEqual(literal);
+  });
+
+  it("does what the literal does", () => {
+    expect(shown(built)).toEqual(shown(literal));
+  });
+
+  it("is frozen", () => {
+    expect(built).toSatisfy(Object.isFrozen);
+  });
+
+  it("is accepted when it is checked again", () => {
+    expect(() => checkModification(built, undefined)).not.toThrow();
+  });
+
+  it("is described in one line that begins with its type", () => {
+    const line = kindOf(built).describe(built, undefined);
+    expect(line).toMatch(new RegExp(`^${built.type}\\(.*\\)$`));
+  });
+});
+
+describe.each(plain)("a $name", ({ built }) => {
+  it("comes back from JSON and does the same", () => {
+    const parsed = JSON.parse(JSON.stringify(built)) as typeof built;
+    expect(parsed).toStrictEqual(built);
+    expect(shown(parsed)).toEqual(shown(built));
+  });
+});
+
+describe("a literal without its optional properties", () => {
+  it("interpolates all the way", () => {
+    expect(shown({ type: "interpolate", towards: average })).toEqual(shown(interpolate(average)));
+  });
+
+  it("takes what custom returns for a delta", () => {
+    expect(shown({ type: "custom", fn: double })).toEqual(shown(custom(double, { returns: "delta" })));
+  });
+
+  it("takes the theater's seed for its noise", () => {
+    const model = { kernel: Float32Array.of(1, -2, 0.1) };
+    const see = (options: Parameters<typeof withTheater>[1]): readonly number[] =>
+      withTheater(model, { ...options, layers: "all" }, () => [...model.kernel]);
+    expect(see({ modification: { type: "noise", std: 1 }, seed: 5 })).toEqual(
+      see({ modification: noise({ std: 1, seed: 5 }) }),
+    );
+    expect(see({ modification: noise({ std: 1, seed: 5 }), seed: 6 })).toEqual(
+      see({ modification: noise({ std: 1, seed: 5 }) }),
+    );
+  });
+});
+
+describe("steps", () => {
+  const [kernel] = inMemory({ kernel: { shape: [3], aliases: ["tied"] } }).parameters;
+  const stepsOf = (modification: Modification<unknown>, std = 1): unknown =>
+    kindOf(modification).steps(modification, kernel!, { seed: 9, std });
+
+  it("of a scale are one factor", () => {
+    expect(stepsOf(scale(0.5))).toEqual([{ op: "scale", by: 0.5 }]);
+  });
+
+  it("of disable are one zero", () => {
+    expect(stepsOf(disable())).toEqual([{ op: "zero" }]);
+  });
+
+  it("of noise are one delta, relative to the parameter's std where that was asked for", () => {
+    const delta = (std: number, seed: number): unknown => [
+      { op: "add", delta: { kind: "noise", seed, std } },
+    ];
+    expect(stepsOf(noise({ std: 2, seed: 1 }), 3)).toEqual(delta(2, 1));
+    expect(stepsOf({ type: "noise", std: 2 }, 3)).toEqual(delta(2, 9));
+    expect(stepsOf(noise({ std: 2, seed: 1, relativeTo: "parameterStd" }), 3)).toEqual(delta(6, 1));
+  });
+
+  it("of noise without strength are none", () => {
+    expect(stepsOf(noise({ std: 0, seed: 1 }))).toEqual([]);
+    expect(stepsOf(noise({ std: 1, seed: 1, relativeTo: "parameterStd" }), 0)).toEqual([]);
+  });
+
+  it("of interpolate are a replacement, or a scale and an addition", () => {
+    expect(stepsOf(interpolate({ kernel: 1 }))).toEqual([{ op: "replace", by: { kind: "values", of: 1 } }]);
+    expect(stepsOf(interpolate({ kernel: 1 }, 0.25))).toEqual([
+      { op: "scale", by: 0.75 },
+      { op: "add", delta: { kind: "values", times: 0.25, of: 1 } },
+    ]);
+  });
+
+  it("of interpolate find the value by a further name of the parameter", () => {
+    expect(stepsOf(interpolate({ tied: 2 }))).toEqual([{ op: "replace", by: { kind: "values", of: 2 } }]);
+    expect(stepsOf(interpolate({ tied: 2, kernel: 1 }))).toEqual([
+      { op: "replace", by: { kind: "values", of: 1 } },
+    ]);
+  });
+});
+
+describe("what a modification applies to by itself", () => {
+  it.each([scale(0.5), noise({ std: 1, seed: 1 }), disable(), custom<unknown>((w) => w)])(
+    "is attention: $type",
+    (modification) => {
+      expect(kindOf(modification).targets(modification)).toBe("attention");
+    },
+  );
+
+  it("is every name in an average", () => {
+    const modification: Modification<unknown> = interpolate({ a: 1, b: 2 });
+    expect(kindOf(modification).targets(modification)).toEqual(["a", "b"]);
+  });
+});
