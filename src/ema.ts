@@ -1,9 +1,8 @@
 /** Exponential moving averages of a model's parameters, in the form that a theater shows without a copy. */
 import { dispose } from "./dispose.ts";
-import { listed, LayersError, TheaterStateError } from "./errors.ts";
+import { describeValue, LayersError, listed, TheaterStateError } from "./errors.ts";
 import { didYouMean } from "./hints.ts";
 import { isFloat } from "./layers.ts";
-import { checkFinite } from "./modifications/kind.ts";
 import { layersOf, slots } from "./slots.ts";
 import type { Model, Site } from "./store.ts";
 
@@ -29,23 +28,35 @@ export class MovingAverage<T> implements Disposable {
   #updates = 0;
 
   constructor(model: Model<T>, options: EmaOptions) {
+    if (typeof options !== "object" || options === null) {
+      throw new TypeError(
+        `Ema: options must be { decay }, got ${describeValue(options)}. Nothing was averaged.`,
+      );
+    }
     const { decay, biasCorrection = true, ...others } = options;
     const unknown = Object.keys(others)[0];
     if (unknown !== undefined) {
       const hint = didYouMean(unknown, ["decay", "biasCorrection"]);
       throw new TypeError(`Ema: unknown option ${JSON.stringify(unknown)}.${hint} Nothing was averaged.`);
     }
-    checkFinite("Ema: decay", decay);
-    if (decay < 0 || decay >= 1) throw new RangeError(`Ema: decay must be from 0 to below 1, got ${decay}.`);
-    if (typeof biasCorrection !== "boolean")
-      throw new TypeError("Ema: biasCorrection must be true or false.");
+    if (typeof decay !== "number") {
+      throw new TypeError(`Ema: decay must be a number, got ${describeValue(decay)}. Nothing was averaged.`);
+    }
+    if (!(decay >= 0 && decay < 1)) {
+      throw new RangeError(`Ema: decay must be from 0 to below 1, got ${decay}. Nothing was averaged.`);
+    }
+    if (typeof biasCorrection !== "boolean") {
+      throw new TypeError(
+        `Ema: biasCorrection must be true or false, got ${describeValue(biasCorrection)}. Nothing was averaged.`,
+      );
+    }
     this.#decay = decay;
     this.#biasCorrection = biasCorrection;
     this.#sites = model.sites.filter(({ parameter }) => isFloat(parameter));
     if (this.#sites.length === 0) {
       throw new LayersError(
         "no_match",
-        `Ema: this ${model.kind} has no floating-point parameters. Has it been built?`,
+        `Ema: this ${model.kind} has no floating-point parameters. Nothing was averaged.`,
       );
     }
   }
@@ -59,7 +70,8 @@ export class MovingAverage<T> implements Disposable {
    * @throws TheaterStateError `already_open` inside a theater, which shows other parameters than are trained
    */
   update(): void {
-    const shown = this.#sites.filter(({ key }) => layersOf(slots.get(key)?.entries ?? []).length > 0);
+    const isShown = (key: object): boolean => layersOf(slots.get(key)?.entries ?? []).length > 0;
+    const shown = this.#sites.filter((site) => isShown(site.key) || [...site.overlaps()].some(isShown));
     if (shown.length > 0) {
       throw new TheaterStateError(
         "already_open",

@@ -1,6 +1,6 @@
 /** The five entry points, written once and bound to a store by each subpath. */
 import { drive, driveAsync, isThenable } from "./drive.ts";
-import { RestoreError, TheaterStateError } from "./errors.ts";
+import { messageOf, RestoreError, TheaterStateError } from "./errors.ts";
 import { checkOptions, type Options } from "./options.ts";
 import { type Plan, prepare } from "./plan.ts";
 import type { Model } from "./store.ts";
@@ -21,9 +21,12 @@ export interface EntryPoints<M, T> {
 }
 
 /** What to throw when the body failed with `error` and then closing failed too: neither is lost. */
-function both(error: unknown, failure: unknown): unknown {
-  if (!(failure instanceof RestoreError)) return failure;
-  return new RestoreError(failure.code, failure.failures, failure.message, { cause: error });
+function both(error: unknown, failure: unknown): Error {
+  if (failure instanceof RestoreError) {
+    return new RestoreError(failure.code, failure.failures, failure.message, { cause: error });
+  }
+  const message = `${messageOf(error)}; then, after everything was put back: ${messageOf(failure)}`;
+  return new AggregateError([error, failure], message);
 }
 
 function checkBody(name: string, fn: unknown): void {

@@ -100,9 +100,9 @@ export class RestoreError extends SurgicalTheaterError {
   }
 }
 
-/** The message of anything that was thrown. */
+/** The message of anything that was thrown, without a full stop at its end. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  return (thrown instanceof Error ? thrown.message : String(thrown)).replace(/\.$/, "");
 }
 
 /** `a, b, c and 4 more`: a list that stays readable however long it is. */
@@ -113,7 +113,10 @@ export function listed(names: readonly string[], most = 8): string {
 
 /** A value in an error message, short whatever it is. */
 export function describeValue(value: unknown): string {
+  if (typeof value === "function") return value.name === "" ? "a function" : `the function ${value.name}`;
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (value === null || typeof value !== "object") return String(value);
-  return Array.isArray(value) ? `an array of ${value.length}` : `a ${value.constructor?.name ?? "object"}`;
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  const name = value.constructor?.name ?? "object";
+  return `${/^[AEIO]/i.test(name) ? "an" : "a"} ${name}`;
 }

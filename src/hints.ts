@@ -27,7 +27,7 @@ export function nearMisses(word: string, candidates: Iterable<string>): readonly
     .map((candidate) => {
       const other = candidate.toLowerCase();
       const contained = lower.length > 2 && other.includes(lower);
-      return { candidate, score: contained ? 1 : distance(lower, other) };
+      return { candidate, score: Math.min(contained ? 1 : Infinity, distance(lower, other)) };
     })
     .filter(
       ({ candidate, score }) => score <= Math.max(1, Math.floor(Math.min(word.length, candidate.length) / 3)),

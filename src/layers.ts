@@ -30,7 +30,7 @@ export interface Selectable {
 }
 
 const floats = new Set(["float32", "float64", "float16", "bfloat16"]);
-const norms = new Set(["norm", "ln", "layernorm", "rmsnorm", "batchnorm", "groupnorm"]);
+const norms = new Set(["norm", "ln", "layernorm", "rmsnorm", "batchnorm", "groupnorm", "normalization"]);
 const statistic = /(^|[./])((moving|running)_(mean|var|variance)|num_batches_tracked)(_\d+)?$/;
 
 /** Whether it is a running statistic of a normalisation layer, which training writes but no gradient reaches. */
@@ -85,13 +85,24 @@ function unchanged(message: string): string {
   return `${message} The model is unchanged.`;
 }
 
+/** The answer of a predicate; anything but true and false would select by accident: a promise is truthy. */
+function asks(predicate: (parameter: Parameter) => unknown, parameter: Parameter): boolean {
+  const answer = predicate(parameter);
+  if (typeof answer === "boolean") return answer;
+  throw new TypeError(
+    unchanged(
+      `layers: the predicate must return true or false, got ${describeValue(answer)} for ${parameter.name}.`,
+    ),
+  );
+}
+
 /** The parameters one selector matches; `exact` where a name named the parameter itself. */
 function matches(
   selector: LayerSelector,
   { parameters, layers }: Selectable,
 ): { found: readonly Parameter[]; exact: boolean } {
   if (typeof selector === "function") {
-    return { found: parameters.filter((parameter) => selector(parameter)), exact: false };
+    return { found: parameters.filter((parameter) => asks(selector, parameter)), exact: false };
   }
   if (selector instanceof RegExp) {
     // `search` ignores lastIndex, so a global expression gives the same answer each time.
@@ -102,7 +113,7 @@ function matches(
       throw new LayersError(
         "index_out_of_range",
         unchanged(
-          `layers: index ${selector} is not one of the ${layers.length} layers (0 to ${layers.length - 1}).`,
+          `layers: index ${selector} is not one of the ${layers.length} layers (0 to ${layers.length - 1}). planTheater(…).layers lists them.`,
         ),
       );
     }

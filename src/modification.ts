@@ -4,7 +4,7 @@ import { didYouMean } from "./hints.ts";
 import { type Custom, customKind } from "./modifications/custom.ts";
 import { type Disable, disableKind } from "./modifications/disable.ts";
 import { type Interpolate, interpolateKind } from "./modifications/interpolate.ts";
-import { type Kind } from "./modifications/kind.ts";
+import { checkProperties, type Kind } from "./modifications/kind.ts";
 import { type Noise, noiseKind } from "./modifications/noise.ts";
 import { type Scale, scaleKind } from "./modifications/scale.ts";
 
@@ -41,13 +41,6 @@ export function checkModification(value: unknown, seed: number | undefined): voi
         `Known types: ${Object.keys(kinds).join(", ")}.`,
     );
   }
-  for (const key of Object.keys(value)) {
-    if (key !== "type" && !kind.properties.includes(key)) {
-      throw new TypeError(
-        `${String(type)}: unknown property ${JSON.stringify(key)}.${didYouMean(key, kind.properties)} ` +
-          "The model is unchanged.",
-      );
-    }
-  }
+  checkProperties(String(type), value, kind.properties);
   kind.check(value as never, seed);
 }

@@ -126,7 +126,10 @@ export function* prepare<T>(
   readFacts: boolean,
 ): Operation<{ readonly plan: Plan; readonly targets: readonly Target<T>[] }> {
   if (model.sites.length === 0) {
-    throw new LayersError("no_match", `This ${model.kind} has no parameters. Has it been built?`);
+    throw new LayersError(
+      "no_match",
+      `This ${model.kind} has no parameters. Nothing was changed. ${model.emptyHint}`,
+    );
   }
   const { targets, leftOut } = yield* chooseTargets(model, request, readFacts);
   const engineBytes = model.engineBytes(new Map(targets.map(({ site, layer }) => [site, [layer]])));

@@ -46,9 +46,16 @@ export function formatReceipt(receipt: Receipt): string {
   );
 }
 
-/** Bytes for people, in powers of 1000: `312 B`, `1.25 MB`. */
+/** Bytes for people, in powers of 1000 and three digits: `312 B`, `1.25 MB`. */
 export function formatBytes(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  const power = bytes < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
-  return power === 0 ? `${bytes} B` : `${(bytes / 1000 ** power).toPrecision(3)} ${units[power]}`;
+  if (bytes < 1000) return `${bytes} B`;
+  const units = ["kB", "MB", "GB", "TB", "PB"];
+  let value = bytes / 1000;
+  let unit = 0;
+  // 999.5 and more would be written as 1.00e+3.
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${value >= 999.5 ? value.toFixed(0) : value.toPrecision(3)} ${units[unit]}`;
 }

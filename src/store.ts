@@ -139,6 +139,8 @@ export interface Capsule {
 export interface Model<T> {
   /** How users call this kind of model, for messages. */
   readonly kind: string;
+  /** What to do about a model without parameters. */
+  readonly emptyHint: string;
   /** In stable order, ties merged. */
   readonly sites: readonly Site<T>[];
   /** Layer paths; `layers: i` selects by position here. */

@@ -72,11 +72,11 @@ abstract class Theater {
   }
 
   #assertOpen(what: string): void {
-    if (this.#open.receipt !== undefined) {
+    if (this.#open.closing) {
       throw new TheaterStateError(
         "closed",
-        `${what}: this theater is closed, and its parameters have their own values. Look at theater.receipt, or ` +
-          "call it before closing.",
+        `${what}: this theater is closed and shows nothing any more. Look at theater.receipt, or call it before ` +
+          "closing.",
       );
     }
   }
@@ -85,7 +85,7 @@ abstract class Theater {
     try {
       return yield* close(this.#open, false);
     } finally {
-      if (this.receipt !== undefined) forgotten.unregister(this.#open);
+      if (this.#open.pending.size === 0) forgotten.unregister(this.#open);
     }
   }
 }

@@ -1,7 +1,7 @@
 /** From modifications and selection to targets: which parameters, and the steps for each. */
 import { type Operation, wait } from "./drive.ts";
 import { LayersError, listed, ModificationError } from "./errors.ts";
-import { isStatistic, type LeftOut, select, type Selectable, selectNames } from "./layers.ts";
+import { isFloat, isStatistic, type LeftOut, select, type Selectable, selectNames } from "./layers.ts";
 import { kindOf, type Modification } from "./modification.ts";
 import type { Request } from "./options.ts";
 import { slots } from "./slots.ts";
@@ -31,12 +31,12 @@ function choose<T>(model: Model<T>, request: Request): Chosen<T> {
     const wanted = kindOf(modification).targets(modification);
     const chosen =
       wanted === "attention" || request.layers !== undefined
-        ? select(selectable, request.layers ?? "attention")
+        ? select(selectable, request.layers === undefined ? "attention" : request.layers)
         : undefined;
     const named = wanted === "attention" ? undefined : selectNames(selectable, wanted, modification.type);
     if (named !== undefined && chosen !== undefined) {
       const missing = [...named].filter(
-        (parameter) => !isStatistic(parameter) && !chosen.selected.has(parameter),
+        (parameter) => isFloat(parameter) && !isStatistic(parameter) && !chosen.selected.has(parameter),
       );
       if (missing.length > 0) {
         throw new LayersError(

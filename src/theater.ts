@@ -30,6 +30,10 @@ export interface Open<T> {
   readonly fingerprints: Map<Site<T>, string>;
   readonly proofs: Map<string, Proof>;
   readonly written: Set<string>;
+  /** What can never come back, reported at every closing. */
+  readonly lost: Map<string, RestoreError>;
+  /** Whether closing has begun: from then on not every target is shown. */
+  closing: boolean;
   heldBytes: number;
   openMs: number;
   /** Set once everything is back. */
@@ -72,6 +76,8 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
     fingerprints: new Map(),
     proofs: new Map(),
     written: new Set(),
+    lost: new Map(),
+    closing: false,
     heldBytes: 0,
     openMs: 0,
     receipt: undefined,
@@ -110,40 +116,38 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
 }
 
 function* rollBack<T>(opened: Open<T>, cause: unknown): Operation<void> {
-  const failures = yield* putBack(opened);
-  if (failures.size > 0) throw restoreError(failures, opened, cause);
+  const retriable = yield* putBack(opened);
+  if (retriable.size + opened.lost.size > 0) throw restoreError(retriable, opened, cause);
 }
 
 function restoreError<T>(
-  failures: ReadonlyMap<string, unknown>,
-  open: Open<T>,
+  retriable: ReadonlyMap<string, unknown>,
+  { lost, proofs }: Open<T>,
   cause?: unknown,
 ): RestoreError {
-  const lost = [...failures.values()].find((failure) => failure instanceof RestoreError);
-  const first = [...failures.values()][0];
+  const failures = new Map<string, unknown>([...lost, ...retriable]);
+  const total = new Set([...failures.keys(), ...proofs.keys()]).size;
   return new RestoreError(
-    lost === undefined ? "restore_failed" : "original_lost",
+    lost.size > 0 ? "original_lost" : "restore_failed",
     failures,
-    `Could not put back ${failures.size} of ${failures.size + open.proofs.size}: ${listed([...failures.keys()])} ` +
-      `(${messageOf(first)}). Everything else is back, bit for bit. ` +
-      (lost === undefined ? "Call close() again to retry." : "Reload these from a checkpoint."),
+    `Could not put back ${failures.size} of ${total}: ${listed([...failures.keys()])} ` +
+      `(${messageOf([...failures.values()][0])}). Everything else is back, bit for bit.` +
+      (lost.size > 0 ? ` Reload ${listed([...lost.keys()])} from a checkpoint.` : "") +
+      (retriable.size > 0 ? " Call close() again to retry." : ""),
     cause === undefined ? undefined : { cause },
   );
 }
 
-function lost(name: string): RestoreError {
-  return new RestoreError(
-    "original_lost",
-    new Map([[name, undefined]]),
-    `${JSON.stringify(name)} was disposed of inside a theater, and cannot be put back`,
-  );
+function lostInside(name: string): RestoreError {
+  const message = `${JSON.stringify(name)} was disposed of, detached or overwritten inside a theater`;
+  return new RestoreError("original_lost", new Map([[name, undefined]]), message);
 }
 
 /** Takes this theater off one site. */
 function* leave<T>(open: Open<T>, site: Site<T>): Operation<void> {
   const { name } = site.parameter;
   const slot = slots.get(site.key);
-  if (slot === undefined) throw lost(name);
+  if (slot === undefined) throw lostInside(name);
   const rest = slot.entries.filter(({ owner }) => owner !== open.owner);
   const mine = slot.entries.find(({ owner }) => owner === open.owner)!;
   const written = slot.stage.written();
@@ -153,7 +157,7 @@ function* leave<T>(open: Open<T>, site: Site<T>): Operation<void> {
   if (written === "disposed") {
     slot.stage.release("keep");
     slots.delete(site.key);
-    if (!keep) throw lost(name);
+    if (!keep) throw lostInside(name);
     open.proofs.set(name, { identical: false, by: "kept" });
   } else if (rest.length > 0) {
     // A watcher that leaves changes nothing that is visible, unless something was written.
@@ -168,19 +172,26 @@ function* leave<T>(open: Open<T>, site: Site<T>): Operation<void> {
   open.pending.delete(site);
 }
 
-/** Puts everything back that can be; what could not be stays pending and is returned by name. */
+/**
+ * Puts everything back that can be. What could not be but may be later stays pending, and is returned by name;
+ * what never can be is in `open.lost`.
+ */
 function* putBack<T>(open: Open<T>): Operation<Map<string, unknown>> {
-  const failures = new Map<string, unknown>();
+  const retriable = new Map<string, unknown>();
   for (const site of [...open.pending].reverse()) {
+    const { name } = site.parameter;
     try {
       yield* leave(open, site);
     } catch (error) {
-      failures.set(site.parameter.name, error);
-      // What can never come back is reported once; retrying it would hold its bytes for nothing.
-      if (error instanceof RestoreError) {
-        slots.delete(site.key);
-        open.pending.delete(site);
+      if (!(error instanceof RestoreError)) {
+        retriable.set(name, error);
+        continue;
       }
+      open.lost.set(name, error);
+      open.pending.delete(site);
+      // Nobody can put it back: another theater on it must not try, and nothing must be held for it.
+      slots.get(site.key)?.stage.release("keep");
+      slots.delete(site.key);
     }
   }
   for (const [name, restore] of [...open.restores].reverse()) {
@@ -188,21 +199,25 @@ function* putBack<T>(open: Open<T>): Operation<Map<string, unknown>> {
       restore();
       open.restores.delete(name);
     } catch (error) {
-      failures.set(name, error);
+      retriable.set(name, error);
     }
   }
-  return failures;
+  return retriable;
 }
 
-function* verify<T>(open: Open<T>, failures: Map<string, unknown>): Operation<void> {
+/** Compares fingerprints of what is back with those taken at opening. */
+function* verify<T>(open: Open<T>): Operation<void> {
   for (const [site, before] of open.fingerprints) {
     const { name } = site.parameter;
-    if (open.pending.has(site) || failures.has(name) || open.proofs.get(name)?.by === "kept") continue;
-    if (slots.has(site.key)) continue;
+    if (open.pending.has(site) || slots.has(site.key)) continue;
     open.fingerprints.delete(site);
-    if ((yield* wait(site.fingerprint())) === before)
+    if (open.lost.has(name) || open.proofs.get(name)?.by === "kept") continue;
+    if ((yield* wait(site.fingerprint())) === before) {
       open.proofs.set(name, { identical: true, by: "fingerprint" });
-    else failures.set(name, new Error("its bytes differ from those at opening"));
+    } else {
+      const message = `the bytes of ${JSON.stringify(name)} differ from those at opening`;
+      open.lost.set(name, new RestoreError("original_lost", new Map([[name, undefined]]), message));
+    }
   }
 }
 
@@ -216,9 +231,10 @@ export function* close<T>(open: Open<T>, quiet: boolean): Operation<Receipt> {
   const begin = performance.now();
   // Before anything is put back: half a theater cannot be closed.
   for (const { key, parameter } of open.pending) assertIdle(slots.get(key), parameter.name);
-  const failures = yield* putBack(open);
-  yield* verify(open, failures);
-  if (failures.size > 0) throw restoreError(failures, open);
+  open.closing = true;
+  const retriable = yield* putBack(open);
+  yield* verify(open);
+  if (retriable.size + open.lost.size > 0) throw restoreError(retriable, open);
   const written = [...open.written];
   const receipt: Receipt = {
     identical: [...open.proofs.values()].every(({ identical }) => identical),

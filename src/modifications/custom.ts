@@ -1,6 +1,6 @@
 import { describeValue } from "../errors.ts";
 import type { ParameterInfo } from "../store.ts";
-import { type Kind } from "./kind.ts";
+import { checkProperties, type Kind } from "./kind.ts";
 
 /** A modification computed by user code, once per parameter, at opening. */
 export interface Custom<T> {
@@ -35,6 +35,7 @@ export function custom<T>(
   options: { readonly returns?: "delta" | "value" } = {},
 ): Custom<T> {
   const modification: Custom<T> = { ...options, type: "custom", fn };
+  checkProperties("custom", modification, customKind.properties);
   customKind.check(modification, undefined);
   return Object.freeze(modification);
 }

@@ -1,5 +1,6 @@
 import { describeValue } from "../errors.ts";
-import { checkFinite, type Kind } from "./kind.ts";
+import { isRecord } from "../plain.ts";
+import { checkFinite, checkFloat32, type Kind } from "./kind.ts";
 
 /** A modification that moves parameters towards other values: averaged, best, or another model's. */
 export interface Interpolate<T> {
@@ -35,12 +36,7 @@ export function interpolate<T>(towards: Readonly<Record<string, T>>, amount = 1)
 export const interpolateKind: Kind<Interpolate<unknown>> = {
   properties: ["towards", "amount"],
   check({ towards, amount }) {
-    if (
-      typeof towards !== "object" ||
-      towards === null ||
-      Array.isArray(towards) ||
-      ArrayBuffer.isView(towards)
-    ) {
+    if (!isRecord(towards)) {
       throw new TypeError(
         `interpolate: towards must be a record of values by parameter name, got ${describeValue(towards)}. ` +
           "The model is unchanged.",
@@ -57,9 +53,11 @@ export const interpolateKind: Kind<Interpolate<unknown>> = {
     `interpolate(towards ${Object.keys(towards).length} parameters, amount=${amount ?? 1})`,
   targets: ({ towards }) => Object.keys(towards),
   needsStd: () => false,
-  steps({ towards, amount = 1 }, { name, aliases }) {
+  steps({ towards, amount = 1 }, parameter) {
+    const { name, aliases } = parameter;
     const of = towards[[name, ...aliases].find((known) => Object.hasOwn(towards, known))!];
     if (amount === 1) return [{ op: "replace", by: { kind: "values", of } }];
+    checkFloat32("interpolate: amount", amount, parameter);
     return [
       { op: "scale", by: 1 - amount },
       { op: "add", delta: { kind: "values", times: amount, of } },

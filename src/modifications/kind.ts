@@ -2,7 +2,8 @@
  * What each kind of modification provides. A modification itself is a plain readonly value; everything that
  * can be done with it hangs on its kind.
  */
-import { describeValue } from "../errors.ts";
+import { describeValue, ModificationError } from "../errors.ts";
+import { didYouMean } from "../hints.ts";
 import type { Parameter, Step } from "../store.ts";
 
 /** What a modification may know when it is lowered to steps. */
@@ -37,4 +38,29 @@ export function checkFinite(what: string, value: unknown): asserts value is numb
   if (!Number.isFinite(value)) {
     throw new RangeError(`${what} must be finite, got ${value}. The model is unchanged.`);
   }
+}
+
+/** Throws for a property that the kind does not have: a misspelt one would be ignored. */
+export function checkProperties(type: string, value: object, known: readonly string[]): void {
+  for (const key of Object.keys(value)) {
+    if (key === "type" || known.includes(key)) continue;
+    throw new TypeError(
+      `${type}: unknown property ${JSON.stringify(key)}.${didYouMean(key, known)} The model is unchanged.`,
+    );
+  }
+}
+
+/**
+ * Throws where arithmetic on a parameter is in float32 and `value`, or `margin` times it, is infinite there.
+ *
+ * @throws ModificationError `non_finite`
+ */
+export function checkFloat32(what: string, value: number, { name, dtype }: Parameter, margin = 1): void {
+  if (!/^(float32|float16|bfloat16)$/.test(dtype) || Number.isFinite(Math.fround(margin * value))) return;
+  throw new ModificationError(
+    "non_finite",
+    name,
+    `${what} ${value} is too large for float32, in which ${JSON.stringify(name)} is computed. ` +
+      "Every parameter is as it was before the call.",
+  );
 }

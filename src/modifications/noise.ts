@@ -1,5 +1,5 @@
 import { describeValue } from "../errors.ts";
-import { checkFinite, type Kind } from "./kind.ts";
+import { checkFinite, checkFloat32, checkProperties, type Kind } from "./kind.ts";
 
 /** A modification that adds Gaussian noise, the same for the same seed on every store. */
 export interface Noise {
@@ -27,6 +27,7 @@ export interface Noise {
  */
 export function noise(options: Omit<Noise, "type">): Noise {
   const modification = { ...options, type: "noise" } as const;
+  checkProperties("noise", modification, noiseKind.properties);
   // A seed may still come from the theater: anything but a missing seed is checked here.
   noiseKind.check(modification, 0);
   return Object.freeze(modification);
@@ -43,6 +44,9 @@ export function checkSeed(what: string, seed: unknown): asserts seed is number {
     );
   }
 }
+
+/** More standard deviations than any sample has (`random/normal.ts`). */
+const LARGEST_NORMAL = 6.3;
 
 export const noiseKind: Kind<Noise> = {
   properties: ["std", "seed", "relativeTo"],
@@ -67,10 +71,11 @@ export const noiseKind: Kind<Noise> = {
     `noise(std=${std}${relativeTo === undefined ? "" : " × parameter std"}, seed=${seed ?? theaterSeed})`,
   targets: () => "attention",
   needsStd: ({ std, relativeTo }) => relativeTo === "parameterStd" && std > 0,
-  steps({ std, seed, relativeTo }, _parameter, context) {
+  steps({ std, seed, relativeTo }, parameter, context) {
     const absolute = relativeTo === undefined ? std : std * context.std;
     // Nothing to add, and the noise lattice has no step for a standard deviation of zero.
     if (absolute === 0) return [];
+    checkFloat32("noise: std", absolute, parameter, LARGEST_NORMAL);
     return [{ op: "add", delta: { kind: "noise", seed: (seed ?? context.seed)!, std: absolute } }];
   },
 };

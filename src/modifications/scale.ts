@@ -1,4 +1,4 @@
-import { checkFinite, type Kind } from "./kind.ts";
+import { checkFinite, checkFloat32, type Kind } from "./kind.ts";
 
 /** A modification that multiplies every element of a parameter by `factor`. */
 export interface Scale {
@@ -30,5 +30,8 @@ export const scaleKind: Kind<Scale> = {
   describe: ({ factor }) => `scale(factor=${factor})`,
   targets: () => "attention",
   needsStd: () => false,
-  steps: ({ factor }) => [{ op: "scale", by: factor }],
+  steps({ factor }, parameter) {
+    checkFloat32("scale: factor", factor, parameter);
+    return [{ op: "scale", by: factor }];
+  },
 };

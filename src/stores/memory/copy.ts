@@ -62,6 +62,7 @@ export class CopyStage implements Stage<NumericArray> {
 
   show(layers: readonly Steps[]): void {
     const { data } = this.#entry;
+    this.#assertGuarded();
     const before = this.#layers;
     if (layers.length > 0) this.#original ??= data.slice();
     if (before.length === 1 && layers.length > 1 && before[0]!.steps.some(isGiven)) {
@@ -113,12 +114,28 @@ export class CopyStage implements Stage<NumericArray> {
     const steps = new Set(layers.length > 1 ? layers.flatMap((layer) => layer.steps) : []);
     for (const step of this.#kept.keys()) if (!steps.has(step)) this.#kept.delete(step);
     if (layers.length <= 1 || this.#lowest?.layer !== layers[0]) this.#lowest = undefined;
+    // What is left watches only, and what is visible is the original.
+    if (layers.length === 0) this.#original = undefined;
     this.#layers = layers;
     this.#shown = fingerprint(this.#entry.data);
   }
 
-  written(): "no" | "overwritten" {
-    return fingerprint(this.#entry.data) === this.#shown ? "no" : "overwritten";
+  /** @throws RestoreError where nothing but the parameter itself has the original, and it was written */
+  #assertGuarded(): void {
+    if (this.#original !== undefined || this.#shown === "" || this.written() === "no") return;
+    const { name } = this.#entry.parameter;
+    throw new RestoreError(
+      "original_lost",
+      new Map([[name, undefined]]),
+      `${JSON.stringify(name)} was overwritten in place inside a theater without a modification, which holds no copy of it`,
+    );
+  }
+
+  written(): "no" | "overwritten" | "disposed" {
+    const { data, parameter } = this.#entry;
+    // Its buffer was transferred, or its WebAssembly memory grew.
+    if (data.byteLength !== parameter.bytes) return "disposed";
+    return fingerprint(data) === this.#shown ? "no" : "overwritten";
   }
 
   bytes(): Bytes {
@@ -136,25 +153,10 @@ export class CopyStage implements Stage<NumericArray> {
   }
 
   release(how: "restore" | "keep"): "copy" | "fingerprint" {
-    const { data, parameter } = this.#entry;
-    const name = JSON.stringify(parameter.name);
-    if (data.byteLength !== parameter.bytes) {
-      throw new RestoreError(
-        "original_lost",
-        new Map([[parameter.name, undefined]]),
-        `the buffer of ${name} was detached inside: it was transferred, or its WebAssembly memory grew`,
-      );
-    }
     const guarded = this.#original === undefined;
     if (how === "restore") {
-      if (this.#original !== undefined) data.set(this.#original);
-      else if (this.written() !== "no") {
-        throw new RestoreError(
-          "original_lost",
-          new Map([[parameter.name, undefined]]),
-          `${name} was overwritten in place inside a theater without a modification, which holds no copy of it`,
-        );
-      }
+      this.#assertGuarded();
+      if (this.#original !== undefined) this.#entry.data.set(this.#original);
     }
     this.#original = undefined;
     this.#lowest = undefined;

@@ -2,6 +2,7 @@
 import { carrierOf, type NumericArray } from "../../dtypes/dtype.ts";
 import { describeValue, ModificationError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
+import { isRecord } from "../../plain.ts";
 import type { Bytes, Layer, Model, Site, Stage, Technique } from "../../store.ts";
 import { refuseOtherModels } from "../other-models.ts";
 import { CopyStage, costOfCopy } from "./copy.ts";
@@ -96,16 +97,17 @@ class MemorySite implements Site<NumericArray> {
  * @throws TypeError, RangeError, UnsupportedError, LayersError for what cannot be a model in memory
  */
 export function memoryModel(record: MemoryModel): Model<NumericArray> {
-  if (typeof record !== "object" || record === null || Array.isArray(record) || ArrayBuffer.isView(record)) {
+  refuseOtherModels(record, "surgical-theater");
+  if (!isRecord(record)) {
     throw new TypeError(
       `a model in memory is a record of typed arrays by name, got ${describeValue(record)}. Nothing was changed. ` +
         "For example: { kernel: new Float32Array(n) }.",
     );
   }
-  refuseOtherModels(record, "surgical-theater");
   const { entries, layers } = readRecord(record);
   return {
     kind: "record of typed arrays",
+    emptyHint: "Give a record of typed arrays by name; a Map or a promise has none.",
     sites: entries.map((entry) => new MemorySite(entry)),
     layers,
     // Watching in place means a digest of every byte: only a theater without a modification does it.

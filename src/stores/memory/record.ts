@@ -48,9 +48,9 @@ function shaped(name: string, value: unknown): ShapedArray {
     const data = value as NumericArray;
     return { data, shape: [data.length], dtype };
   }
-  if (typeof value !== "object" || value === null) {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new TypeError(
-      `${at} must be a typed array or { data, shape, dtype }, got ${describeValue(value)}.`,
+      `${at} must be a typed array or { data, shape, dtype }, got ${describeValue(value)}. Nothing was changed.`,
     );
   }
   for (const key of Object.keys(value)) {
@@ -92,8 +92,10 @@ function shaped(name: string, value: unknown): ShapedArray {
 
 function refuseOverlaps(entries: readonly Entry[]): void {
   const byBuffer = new Map<ArrayBufferLike, Entry[]>();
-  for (const entry of entries)
-    byBuffer.set(entry.data.buffer, [...(byBuffer.get(entry.data.buffer) ?? []), entry]);
+  for (const entry of entries) {
+    const { buffer, byteLength } = entry.data;
+    if (byteLength > 0) byBuffer.set(buffer, [...(byBuffer.get(buffer) ?? []), entry]);
+  }
   for (const group of byBuffer.values()) {
     group.sort((a, b) => a.storage.start - b.storage.start);
     for (let i = 1; i < group.length; i++) {

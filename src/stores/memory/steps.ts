@@ -74,6 +74,11 @@ function put(data: NumericArray, dtype: DType, of: NumericArray): void {
   else eachWindow(data, dtype, (window, first) => window.set(of.subarray(first, first + window.length)));
 }
 
+/** Name of the typed array that user code gets. */
+function userArray(dtype: DType): string {
+  return dtype === "float16" || dtype === "bfloat16" ? "Float32Array" : carrierOf(dtype);
+}
+
 /** What user code gets: a private copy; 16-bit floats as Float32Array. */
 function copyForUser(data: NumericArray, dtype: DType): NumericArray {
   if (!(dtype === "float16" || dtype === "bfloat16")) return data.slice();
@@ -114,7 +119,8 @@ function compute(
     throw new ModificationError(
       "dtype_mismatch",
       name,
-      `${role}, must return a typed array of numbers as it got one, got ${describeValue(result)}. ` +
+      `what custom returned for ${JSON.stringify(name)} must be a ${userArray(dtype)}, as it got, not ` +
+        `${describeValue(result)}. ` +
         "Every parameter is as it was before the call.",
     );
   }
@@ -123,7 +129,7 @@ function compute(
     throw new ModificationError(
       "shape_mismatch",
       name,
-      `${role}, returned ${array.length} elements instead of the ${data.length} of shape [${shape.join(", ")}]. ` +
+      `what custom returned for ${JSON.stringify(name)} has ${array.length} elements instead of the ${data.length} of shape [${shape.join(", ")}]. ` +
         "Every parameter is as it was before the call.",
     );
   }
@@ -160,7 +166,8 @@ export function applyStep(
     throw new ModificationError(
       "out_of_range",
       parameter.name,
-      `${JSON.stringify(parameter.name)}: ${cause.message}. Every parameter is as it was before the call.`,
+      `${JSON.stringify(parameter.name)}: ${cause.message}. Every parameter is as it was before the call. ` +
+        "Leave it out, or clamp with custom.",
       { cause },
     );
   }

@@ -24,9 +24,9 @@ export function storageOf({ buffer, byteOffset, byteLength }: NumericArray, dtyp
   return storage;
 }
 
-/** Whether two intervals of one buffer have bytes in common. */
+/** Whether two intervals of one buffer have bytes in common; an empty one has none. */
 export function intersect(a: Storage, b: Storage): boolean {
-  return a.start < b.end && b.start < a.end;
+  return Math.max(a.start, b.start) < Math.min(a.end, b.end);
 }
 
 /** Other known storages that share bytes with `storage`, which lies in `buffer`. */

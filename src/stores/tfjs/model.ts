@@ -4,6 +4,7 @@ import type { LayersModel } from "@tensorflow/tfjs-layers";
 import { describeValue, UnsupportedError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
 import type { Await, Bytes, Layer, Model, Parameter, Site, Stage, Technique } from "../../store.ts";
+import { isRecord } from "../../plain.ts";
 import { refuseOtherModels } from "../other-models.ts";
 import { capsulesOf } from "./capsule.ts";
 import { alias, backendOf, onBackend, readValues } from "./engine.ts";
@@ -89,24 +90,24 @@ class VariableSite implements Site<Tensor> {
 }
 
 function inventoryOf(model: TfjsModel): Inventory {
-  if (typeof model !== "object" || model === null || ArrayBuffer.isView(model)) {
-    throw new TypeError(
-      `a TensorFlow.js model is a tf.LayersModel or a record or list of tf.Variables, got ${describeValue(model)}. ` +
-        "Nothing was changed.",
-    );
-  }
   refuseOtherModels(model, "surgical-theater/tfjs");
-  if ("modelVersion" in model && "execute" in model) {
+  const value: unknown = model;
+  if (Array.isArray(value)) return readVariables(value);
+  if (typeof value === "object" && value !== null && "modelVersion" in value && "execute" in value) {
     throw new UnsupportedError(
       "entry_point",
       "tf.GraphModel is not supported: its weights are constants of a graph. Nothing was changed. " +
         "Use a tf.LayersModel, or a record of tf.Variables.",
     );
   }
-  if (Array.isArray(model)) return readVariables(model as readonly Variable[]);
-  if (typeof (model as LayersModel).predict === "function") return readLayersModel(model as LayersModel);
-  if (model instanceof Variable) return readVariables([model]);
-  return readVariables(model as Readonly<Record<string, Variable>>);
+  if (typeof (value as LayersModel | undefined | null)?.predict === "function") {
+    return readLayersModel(value as LayersModel);
+  }
+  if (isRecord(value)) return readVariables(value);
+  throw new TypeError(
+    `a TensorFlow.js model is a tf.LayersModel or a record or list of tf.Variables, got ${describeValue(value)}. ` +
+      "Nothing was changed.",
+  );
 }
 
 /**
@@ -119,6 +120,8 @@ export function tfjsModel(model: TfjsModel): Model<Tensor> {
   const sites = inventory.entries.map((entry) => new VariableSite(entry));
   return {
     kind: inventory.kind,
+    emptyHint:
+      "Build the model first: give its first layer an inputShape, or call it once. Await it if it is a promise.",
     sites,
     layers: inventory.layers,
     // Tensors are immutable: a handle on the original costs no bytes and brings it back.

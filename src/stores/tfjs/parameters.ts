@@ -80,6 +80,19 @@ class Collector {
   }
 }
 
+function assertAlive(layer: Layer, weights: readonly LayerVariable[]): void {
+  for (const weight of weights) {
+    try {
+      weight.read();
+    } catch (cause) {
+      throw new TypeError(
+        `layer ${JSON.stringify(layer.name)} is disposed. Nothing was changed. Make the model anew, or load it again.`,
+        { cause },
+      );
+    }
+  }
+}
+
 /** The parameters of a `tf.LayersModel`, in the order of its layers, each layer's in the order of creation. */
 export function readLayersModel(model: LayersModel): Inventory {
   const collector = new Collector();
@@ -92,6 +105,7 @@ export function readLayersModel(model: LayersModel): Inventory {
     }
     // `weights` is sorted by trainable flag; the ids give an order that flags do not change.
     const weights = [...layer.weights].sort((a, b) => a.id - b.id);
+    assertAlive(layer, weights);
     variablesOf.set(layer, weights);
     for (const weight of weights) {
       collector.add(weight.name, weight.read() as Variable, path, layerIndex, layer.getClassName());
@@ -110,11 +124,11 @@ export function readLayersModel(model: LayersModel): Inventory {
 }
 
 /** The parameters of a record, by its keys, or of a list, by the variables' own names. */
-export function readVariables(
-  variables: Readonly<Record<string, Variable>> | readonly Variable[],
-): Inventory {
+export function readVariables(variables: Readonly<Record<string, unknown>> | readonly unknown[]): Inventory {
   const named: readonly (readonly [string, unknown])[] = Array.isArray(variables)
-    ? variables.map((each: Variable, i) => [each?.name ?? String(i), each] as const)
+    ? variables.map(
+        (each, i) => [(each as Variable | undefined)?.name ?? String(i), each as unknown] as const,
+      )
     : Object.entries(variables);
   const collector = new Collector();
   const layers: string[] = [];

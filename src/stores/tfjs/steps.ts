@@ -16,8 +16,16 @@ export function checkTensor(
   role: string,
 ): asserts value is Tensor {
   if (!(value instanceof Tensor) || value.isDisposed) {
-    const got = value instanceof Tensor ? "a tensor that is disposed" : describeValue(value);
-    throw new ModificationError("dtype_mismatch", name, `${role} must be a tensor, got ${got}. ${unchanged}`);
+    const disposed = value instanceof Tensor;
+    const got = disposed ? "a tensor that is disposed" : describeValue(value);
+    const remedy = disposed
+      ? " Averages are disposed of by their next update: take ema.weights anew each time."
+      : "";
+    throw new ModificationError(
+      "dtype_mismatch",
+      name,
+      `${role} must be a tensor, got ${got}. ${unchanged}${remedy}`,
+    );
   }
   if (value.shape.join() !== shape.join()) {
     throw new ModificationError(
@@ -71,7 +79,7 @@ function compute(
         const message = `${role} returned a promise; it must return a tensor. ${unchanged}`;
         throw new ModificationError("dtype_mismatch", name, message);
       }
-      checkTensor(result, parameter, `${role} returned what`);
+      checkTensor(result, parameter, `what custom returned for ${JSON.stringify(name)}`);
       // The result may be a tensor that its owner keeps, or the argument itself: a handle makes it ours.
       return alias(result);
     });
