@@ -2,9 +2,12 @@
 import { capsules, type SavedCapsule } from "./slots.ts";
 import type { Capsule } from "./store.ts";
 
-/** Saves the capsules for `owner`. Returns, by name, how to put each back; calling one twice does no harm. */
-export function saveCapsules(all: readonly Capsule[], owner: object): Map<string, () => void> {
-  const restores = new Map<string, () => void>();
+/** Saves the capsules for `owner`, and adds to `restores`, by name, how to put each back. */
+export function saveCapsules(
+  all: readonly Capsule[],
+  owner: object,
+  restores: Map<string, () => void>,
+): void {
   for (const { key, name, save } of all) {
     const byName = capsules.get(key) ?? new Map<string, SavedCapsule[]>();
     capsules.set(key, byName);
@@ -26,5 +29,4 @@ export function saveCapsules(all: readonly Capsule[], owner: object): Map<string
       if (stack.length === 0) byName.delete(name);
     });
   }
-  return restores;
 }

@@ -73,10 +73,8 @@ export function totalBytes(all: Iterable<Bytes>): { readonly held: number; reado
 /** What showing `layer` on top of what is open would add. */
 function addedCost<T>({ site, layer }: Target<T>, technique: Technique): Bytes {
   const slot = slots.get(site.key);
-  if (slot === undefined) return site.cost(technique, [layer]);
-  const below = layersOf(slot.entries) as readonly Layer<T>[];
-  const after = site.cost(slot.technique, [...below, layer]);
-  return { ...after, held: after.held - site.cost(slot.technique, below).held };
+  const shown = slot === undefined ? [] : (layersOf(slot.entries) as readonly Layer<T>[]);
+  return site.cost(slot?.technique ?? technique, shown, layer);
 }
 
 /** The first technique that fits the budget, and what each target adds under it. */

@@ -79,9 +79,16 @@ export function* reshow(slot: Slot, entries: readonly Entry[], name: string): Op
 /**
  * The slot on which a new theater may put an entry, made if there is none.
  *
+ * @param mayBeWritten - whether the theater can do with a parameter that was written since it is shown
+ *
  * @throws LayersError, TheaterStateError if it may not; nothing was changed
  */
-export function slotFor<T>(site: Site<T>, technique: Technique, onWrite: Entry["onWrite"]): Slot {
+export function slotFor<T>(
+  site: Site<T>,
+  technique: Technique,
+  onWrite: Entry["onWrite"],
+  mayBeWritten: boolean,
+): Slot {
   const { name } = site.parameter;
   const there = slots.get(site.key);
   assertIdle(there, name);
@@ -107,7 +114,7 @@ export function slotFor<T>(site: Site<T>, technique: Technique, onWrite: Entry["
       [name],
     );
   }
-  if (there.stage.written() !== "no") {
+  if (there.stage.written() !== "no" && !mayBeWritten) {
     throw new TheaterStateError(
       "written_inside",
       `${JSON.stringify(name)} was written inside a theater that is still open. Everything is as it was before ` +

@@ -85,6 +85,8 @@ export interface Stage<T> {
   written(): "no" | "overwritten" | "disposed";
   /** Bytes held now (no estimate). */
   bytes(): Bytes;
+  /** Saves what was written to the parameter since `show`, where that can be put back. */
+  saveWritten?(): SavedState;
   /** Host values, for statistics. Lent: not to be written. */
   read(which: "original" | "visible"): Await<ArrayLike<number>>;
   /** Brings the original back (or keeps what was written) and frees everything. May be called again after a throw. */
@@ -100,8 +102,11 @@ export interface Site<T> {
   readonly offers: readonly Technique[];
   /** Keys of other storages that share some but not all of this one's bytes. */
   overlaps(): Iterable<object>;
-  /** What `layers` would hold on this parameter. Throws {@link UnsupportedError} for a step it cannot do. */
-  cost(technique: Technique, layers: readonly Layer<T>[]): Bytes;
+  /**
+   * What showing `added` above the layers that are shown already would add; `held` may be negative.
+   * Throws {@link UnsupportedError} for a step it cannot do.
+   */
+  cost(technique: Technique, shown: readonly Layer<T>[], added: Layer<T>): Bytes;
   stage(technique: Technique): Stage<T>;
   /** Digest of the parameter's bytes as they are now. */
   fingerprint(): Await<string>;

@@ -40,12 +40,31 @@ export interface Open<T> {
   receipt: Receipt | undefined;
 }
 
+/**
+ * A statistic that was written inside an outer theater, by a forward pass in training mode, is left as it was found:
+ * the outer one puts its original back. Whether that has to be seen to.
+ */
+function isWrittenStatistic<T>({ key, parameter }: Site<T>, layer: Layer<T> | undefined): boolean {
+  if (layer !== undefined || !isStatistic(parameter)) return false;
+  const stage = slots.get(key)?.stage;
+  return stage?.saveWritten !== undefined && stage.written() === "overwritten";
+}
+
 function* enter<T>(open: Open<T>, site: Site<T>, layer: Layer<T> | undefined): Operation<void> {
-  const slot = slotFor(site, open.plan.technique, open.request.onWrite);
-  const entry: Entry = { owner: open.owner, layer, onWrite: open.request.onWrite };
+  const { name } = site.parameter;
+  const { onWrite } = open.request;
+  const found = isWrittenStatistic(site, layer);
+  const slot = slotFor(site, open.plan.technique, onWrite, found);
+  if (found) {
+    const state = slot.stage.saveWritten!();
+    // Once the outer theater has closed there is nothing to leave as it was found.
+    open.restores.set(name, () => (slots.get(site.key) === slot ? state.restore() : state.discard()));
+    return;
+  }
+  const entry: Entry = { owner: open.owner, layer, onWrite };
   try {
     if (layer === undefined && slot.entries.length > 0) slot.entries = [...slot.entries, entry];
-    else yield* reshow(slot, [...slot.entries, entry], site.parameter.name);
+    else yield* reshow(slot, [...slot.entries, entry], name);
     open.pending.add(site);
   } catch (error) {
     // Not a single theater shows anything here: what `stage` took must be given back.
@@ -90,8 +109,7 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
   }
   try {
     request.signal?.throwIfAborted();
-    for (const [name, restore] of saveCapsules(model.capsules, opened.owner))
-      opened.restores.set(name, restore);
+    saveCapsules(model.capsules, opened.owner, opened.restores);
     if (request.alsoRestore !== undefined) {
       const restore: unknown = request.alsoRestore();
       if (typeof restore !== "function") {

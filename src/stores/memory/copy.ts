@@ -24,20 +24,32 @@ function transientOf({ data, dtype }: Entry, step: Step<NumericArray>): number {
   return 2 * (dtype === "float16" || dtype === "bfloat16" ? 4 * data.length : data.byteLength);
 }
 
+/** Bytes of what is kept of a step above others: what it added, or what it made of the parameter. */
+function keptBytes({ data }: Entry, step: Step<NumericArray>): number {
+  if (!isGiven(step)) return 0;
+  return step.op === "add" && step.delta.kind === "values" ? step.delta.of.byteLength : data.byteLength;
+}
+
+/** Bytes held while `layers` are shown. */
+function heldFor(entry: Entry, layers: readonly Steps[]): number {
+  const [lowest, ...above] = layers;
+  if (lowest === undefined) return 0;
+  let held = entry.data.byteLength;
+  if (above.length > 0 && lowest.steps.some(isGiven)) held += entry.data.byteLength;
+  for (const { steps } of above) for (const step of steps) held += keptBytes(entry, step);
+  return held;
+}
+
 /**
- * Bytes held for `layers`: the original, and above another layer whatever cannot be computed again when that
- * one closes first.
+ * What `added` adds above the layers shown: for the first one the original, for others whatever cannot be computed
+ * again when a lower one closes first.
  */
-export function costOfCopy(entry: Entry, layers: readonly Steps[]): Bytes {
-  const size = entry.data.byteLength;
-  const given = layers.map(({ steps }) => steps.filter(isGiven).length);
-  const lowest = layers.length > 1 && given[0]! > 0 ? 1 : 0;
-  const above = given.slice(1).reduce((sum, count) => sum + count, 0);
-  const transients = layers.flatMap(({ steps }) => steps.map((step) => transientOf(entry, step)));
+export function costOfCopy(entry: Entry, shown: readonly Steps[], added: Steps): Bytes {
+  const held = heldFor(entry, [...shown, added]) - heldFor(entry, shown);
   return {
-    held: layers.length === 0 ? 0 : size * (1 + lowest + above),
+    held,
     shared: none,
-    transient: Math.max(0, ...transients),
+    transient: Math.max(0, ...added.steps.map((step) => transientOf(entry, step))),
   };
 }
 

@@ -31,8 +31,8 @@ class MemorySite implements Site<NumericArray> {
     return overlapping(this.#entry.data.buffer, this.#entry.storage);
   }
 
-  cost(_technique: Technique, layers: readonly Layer<NumericArray>[]): Bytes {
-    return costOfCopy(this.#entry, layers);
+  cost(_technique: Technique, shown: readonly Layer<NumericArray>[], added: Layer<NumericArray>): Bytes {
+    return costOfCopy(this.#entry, shown, added);
   }
 
   stage(): Stage<NumericArray> {

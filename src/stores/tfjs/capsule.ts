@@ -35,8 +35,14 @@ function recurrentState(layer: RNN): Capsule {
     save() {
       const before: readonly (Tensor | null)[] = [...layer.getStates()];
       const ids = before.map((state) => state?.dataId);
-      const handles = before.map((state) => (state === null ? null : alias(state)));
+      const handles: (Tensor | null)[] = [];
       const discard = (): void => handles.forEach((handle) => handle?.dispose());
+      try {
+        for (const state of before) handles.push(state === null ? null : alias(state));
+      } catch (error) {
+        discard();
+        throw error;
+      }
       const isSame = (state: Tensor | null, i: number): boolean =>
         state === before[i] && state?.isDisposed !== true && state?.dataId === ids[i];
       return {

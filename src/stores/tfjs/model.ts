@@ -1,5 +1,5 @@
 /** TensorFlow.js models as the theater sees them. */
-import { add, keep, mul, sub, type Tensor, tidy, Variable } from "@tensorflow/tfjs-core";
+import { add, keep, mul, sub, type Tensor, tidy, type Variable } from "@tensorflow/tfjs-core";
 import type { LayersModel } from "@tensorflow/tfjs-layers";
 import { describeValue, UnsupportedError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
@@ -37,14 +37,14 @@ class VariableSite implements Site<Tensor> {
     return [];
   }
 
-  cost(_technique: Technique, layers: readonly Layer<Tensor>[]): Bytes {
-    if (this.parameter.dtype !== "float32") this.#assertNoArithmetic(layers);
-    return costOfSwap(this.parameter, layers, backendOf(this.entry.variable).name);
+  cost(_technique: Technique, shown: readonly Layer<Tensor>[], added: Layer<Tensor>): Bytes {
+    if (this.parameter.dtype !== "float32") this.#assertNoArithmetic(added);
+    return costOfSwap(this.parameter, shown, added, backendOf(this.entry.variable).name);
   }
 
-  #assertNoArithmetic(layers: readonly Layer<Tensor>[]): void {
+  #assertNoArithmetic({ steps }: Layer<Tensor>): void {
     const { name, dtype } = this.parameter;
-    if (layers.every(({ steps }) => steps.every(({ op }) => op === "zero" || op === "replace"))) return;
+    if (steps.every(({ op }) => op === "zero" || op === "replace")) return;
     throw new UnsupportedError(
       "dtype",
       `${JSON.stringify(name)} is ${dtype}, and TensorFlow.js has no arithmetic that rounds to it: only disable, ` +

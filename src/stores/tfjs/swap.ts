@@ -4,11 +4,11 @@
  * held, which costs no bytes and brings the original back after a write.
  */
 import type { Tensor, Variable } from "@tensorflow/tfjs-core";
-import type { Bytes, Layer, Parameter, Stage, Step } from "../../store.ts";
+import type { Bytes, Layer, Parameter, SavedState, Stage, Step } from "../../store.ts";
 import { Bin } from "./bin.ts";
 import { alias, backendOf, exchange, onBackend, readValues } from "./engine.ts";
 import { arithmetic, replacementOf } from "./steps.ts";
-import { returnZeros, takeZeros, zerosKey } from "./zeros.ts";
+import { hasZeros, returnZeros, takeZeros, zerosKey } from "./zeros.ts";
 
 type Steps = Layer<Tensor>;
 
@@ -21,31 +21,54 @@ function isComputed(step: Step<Tensor>): boolean {
 function temporaries(step: Step<Tensor>, bytes: number, backend: string): number {
   if (step.op === "add") return bytes;
   if (!(step.op === "replace" && step.by.kind === "computed")) return 0;
-  const lent = backend === "wasm" ? 0 : bytes;
-  return lent + (step.by.returns === "delta" ? bytes : 0);
+  // A delta stands beside the sum; before that, beside what is lent to user code, which wasm need not copy.
+  return step.by.returns === "delta" || backend !== "wasm" ? bytes : 0;
 }
 
 const none: ReadonlyMap<string, number> = new Map();
 
-/** Bytes held while `layers` are shown, and the most needed on top while they are computed. */
-export function costOfSwap(parameter: Parameter, layers: readonly Steps[], backend: string): Bytes {
-  const { bytes } = parameter;
-  let shared = none;
+/** Bytes that one pass over `layers` makes: what stays in the end, and at the worst moment. */
+function bytesOfFold(
+  { bytes }: Parameter,
+  layers: readonly Steps[],
+  backend: string,
+  isKept: (step: Step<Tensor>) => boolean,
+): { readonly held: number; readonly peak: number } {
   let kept = 0;
   let value = 0;
   let peak = 0;
   for (const { steps } of layers) {
     for (const step of steps) {
-      const lent = step.op === "zero" || (step.op === "replace" && step.by.kind === "values");
+      const lent = step.op === "zero" || (step.op === "replace" && step.by.kind === "values") || isKept(step);
       const made = lent ? 0 : bytes;
-      peak = Math.max(peak, kept + value + temporaries(step, bytes, backend) + made);
+      peak = Math.max(peak, kept + value + (isKept(step) ? 0 : temporaries(step, bytes, backend)) + made);
       // A computed value stays for as long as its step does, under whatever later steps make of it.
-      if (isComputed(step)) kept += bytes;
+      if (isComputed(step)) kept += made;
       value = isComputed(step) ? 0 : made;
-      if (step.op === "zero") shared = new Map([[zerosKey(parameter, backend), bytes]]);
     }
   }
-  return { held: kept + value, shared, transient: Math.max(0, peak - kept - value) };
+  return { held: kept + value, peak };
+}
+
+/** What `added` adds above the layers shown, whose computed values are there while the new ones are made. */
+export function costOfSwap(
+  parameter: Parameter,
+  shown: readonly Steps[],
+  added: Steps,
+  backend: string,
+): Bytes {
+  const zero = added.steps.some(({ op }) => op === "zero") && !hasZeros(parameter, backend);
+  const shared = zero ? new Map([[zerosKey(parameter, backend), parameter.bytes]]) : none;
+  if (shown.length === 0) {
+    const { held, peak } = bytesOfFold(parameter, [added], backend, () => false);
+    return { held, shared, transient: peak - held };
+  }
+  const all = [...shown, added];
+  const there = new Set(shown.flatMap(({ steps }) => steps).filter(isComputed));
+  const before = bytesOfFold(parameter, shown, backend, () => false).held;
+  const held = bytesOfFold(parameter, all, backend, () => false).held - before;
+  const { peak } = bytesOfFold(parameter, all, backend, (step) => there.has(step));
+  return { held, shared, transient: Math.max(0, peak - held) };
 }
 
 /** One variable while a theater is open on it. */
@@ -101,6 +124,8 @@ export class SwapStage implements Stage<Tensor> {
       value = next;
     };
     try {
+      // Zeros first: what is held then only grows, and the plan's peak is the peak.
+      for (const step of steps) if (step.op === "zero") this.#sourceOf(step, original);
       for (const step of steps) {
         const source = this.#sourceOf(step, value);
         if (step.op === "zero" || step.op === "replace") replace(alias(source!));
@@ -144,6 +169,17 @@ export class SwapStage implements Stage<Tensor> {
   written(): "no" | "overwritten" | "disposed" {
     if (this.#variable.isDisposed) return "disposed";
     return this.#variable.dataId === this.#shown ? "no" : "overwritten";
+  }
+
+  saveWritten(): SavedState {
+    const found = alias(this.#variable);
+    return {
+      restore: () => {
+        if (this.#variable.dataId !== found.dataId) exchange(this.#variable, found);
+        found.dispose();
+      },
+      discard: () => found.dispose(),
+    };
   }
 
   bytes(): Bytes {

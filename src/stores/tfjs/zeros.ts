@@ -1,5 +1,5 @@
 /** Zeros shared by all parameters that are disabled at the moment. */
-import { keep, type Tensor, zeros } from "@tensorflow/tfjs-core";
+import { engine, keep, type Tensor, zeros } from "@tensorflow/tfjs-core";
 import type { Parameter } from "../../store.ts";
 import type { Bin } from "./bin.ts";
 import { alias, onBackend } from "./engine.ts";
@@ -12,12 +12,19 @@ interface Shared {
 const pool = new Map<string, Shared>();
 
 /**
- * Which parameters share a buffer: those of one size. On wasm, those of one shape: the backend caches the packed
- * weights of a matrix product by data alone, and would use them with the wrong dimensions.
+ * Which parameters share a buffer: those of one size. Where the wasm backend is loaded, those of one shape: it
+ * caches the packed weights of a matrix product by data alone, and would use them with the wrong dimensions. It
+ * may become the current backend, and be given the zeros, at any time.
  */
 export function zerosKey({ shape, dtype }: Pick<Parameter, "shape" | "dtype">, backend: string): string {
-  const sharing = backend === "wasm" ? shape.join("×") : shape.reduce((size, n) => size * n, 1);
+  const byShape = engine().findBackendFactory("wasm") !== null;
+  const sharing = byShape ? shape.join("×") : shape.reduce((size, n) => size * n, 1);
   return `${backend} ${dtype} zeros ${sharing}`;
+}
+
+/** Whether some parameter is shown as these zeros already. */
+export function hasZeros(parameter: Pick<Parameter, "shape" | "dtype">, backend: string): boolean {
+  return pool.has(zerosKey(parameter, backend));
 }
 
 /** A handle on shared zeros. Give it back with {@link returnZeros}. */
