@@ -26,7 +26,7 @@ function both(error: unknown, failure: unknown): Error {
     return new RestoreError(failure.code, failure.failures, failure.message, { cause: error });
   }
   const message = `${messageOf(error)}; then, after everything was put back: ${messageOf(failure)}`;
-  return new AggregateError([error, failure], message);
+  return new AggregateError([error, failure], message, { cause: error });
 }
 
 function checkBody(name: string, fn: unknown): void {

@@ -34,7 +34,7 @@ const builders: readonly Case[] = [
 const returning = (fn: (...args: never[]) => unknown): Case["run"] =>
   modifying(({ entry }) => entry.custom(fn, { returns: "value" }), "attention");
 
-const kernel = 'custom, for "encoder.attn.kernel"';
+const kernel = '"encoder.attn.kernel"';
 
 const results: readonly Case[] = [
   {
@@ -44,7 +44,7 @@ const results: readonly Case[] = [
     }),
     error: ModificationError,
     code: "modification_threw",
-    says: [kernel, "threw", "out of luck"],
+    says: ["custom, for", kernel, "threw", "out of luck"],
   },
   {
     name: "a custom function that throws at its second parameter",
@@ -73,7 +73,7 @@ const results: readonly Case[] = [
     run: returning(fn),
     error: ModificationError,
     code: "dtype_mismatch",
-    says: [kernel, "return", got],
+    says: ["custom", kernel, "return", got],
   })),
 ];
 

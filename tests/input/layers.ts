@@ -100,7 +100,7 @@ const kinds: readonly Case[] = [
     name: "a predicate that returns a promise",
     run: selecting(async ({ name }: Parameter) => name === "head.kernel"),
     error: TypeError,
-    says: ["layers", "predicate", "promise"],
+    says: ["layers", "predicate", "a Promise"],
   },
 ];
 

@@ -15,7 +15,7 @@ const closed: readonly Case[] = [
     error: TheaterStateError,
     code: "closed",
     says: ["report", "this theater is closed", "theater.receipt", "before closing"],
-    state: /its parameters have their own values/,
+    state: /shows nothing any more/,
   },
   {
     name: "deltaStatistics() of a closed theater",
@@ -27,7 +27,7 @@ const closed: readonly Case[] = [
     error: TheaterStateError,
     code: "closed",
     says: ["deltaStatistics", "this theater is closed", "theater.receipt", "before closing"],
-    state: /its parameters have their own values/,
+    state: /shows nothing any more/,
   },
   {
     name: "report() of a theater closed asynchronously",
@@ -39,7 +39,7 @@ const closed: readonly Case[] = [
     error: TheaterStateError,
     code: "closed",
     says: ["report", "this theater is closed", "theater.receipt", "before closing"],
-    state: /its parameters have their own values/,
+    state: /shows nothing any more/,
   },
 ];
 
@@ -55,13 +55,15 @@ const averages: readonly Case[] = [
     name: "a decay of NaN",
     run: ({ entry, model }) => new entry.Ema(model, { decay: Number.NaN }),
     error: RangeError,
-    says: ["Ema: decay must be finite", "NaN"],
+    says: ["Ema: decay must be from 0 to below 1", "NaN"],
+    state: /Nothing was averaged/,
   },
   {
     name: "a decay as a string",
     run: ({ entry, model }) => new entry.Ema(model, { decay: "0.99" }),
     error: TypeError,
     says: ["Ema: decay must be a number", '"0.99"'],
+    state: /Nothing was averaged/,
   },
   {
     name: "a misspelt option of an average",

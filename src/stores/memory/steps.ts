@@ -119,7 +119,7 @@ function compute(
     throw new ModificationError(
       "dtype_mismatch",
       name,
-      `what custom returned for ${JSON.stringify(name)} must be a ${userArray(dtype)}, as it got, not ` +
+      `what custom returned for ${JSON.stringify(name)} must be a ${userArray(dtype)}, like its argument, got ` +
         `${describeValue(result)}. ` +
         "Every parameter is as it was before the call.",
     );
