@@ -7,6 +7,12 @@ import { checkSeed } from "./modifications/noise.ts";
 import type { Receipt } from "./receipt.ts";
 import type { Technique } from "./store.ts";
 
+/** An `AbortSignal`, described so that the types need neither those of the DOM nor of Node. */
+export interface Signal {
+  readonly aborted: boolean;
+  throwIfAborted(): void;
+}
+
 /** How to open a theater. Every option may be left out. */
 export interface Options<T> {
   /** What to do: one, several in order, or nothing at all, which guards a plain validation. */
@@ -34,7 +40,7 @@ export interface Options<T> {
   /** Called with the receipt when the theater has closed. */
   readonly onReceipt?: (receipt: Receipt) => void;
   /** Aborted: an opening under way is rolled back, and none begins. */
-  readonly signal?: AbortSignal;
+  readonly signal?: Signal;
 }
 
 /** Options after the check, defaults filled in. */
@@ -48,7 +54,7 @@ export interface Request {
   readonly seed: number | undefined;
   readonly alsoRestore: (() => () => void) | undefined;
   readonly onReceipt: ((receipt: Receipt) => void) | undefined;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Signal | undefined;
 }
 
 const known = [
@@ -116,7 +122,7 @@ export function checkOptions<T>(options: Options<T>): Request {
   oneOf("verify", options.verify, ["fingerprint"]);
   isFunction("alsoRestore", options.alsoRestore);
   isFunction("onReceipt", options.onReceipt);
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+  if (signal !== undefined && typeof (signal as Partial<Signal> | null)?.throwIfAborted !== "function") {
     throw new TypeError(
       `signal must be an AbortSignal, got ${describeValue(signal)}. The model is unchanged.`,
     );

@@ -14,32 +14,30 @@ function compiler(version: string): string {
   return version === "7.0" ? tool("tsc") : join(cache, "node_modules", `typescript-${version}`, "bin", "tsc");
 }
 
-/**
- * A consumer that holds what the entry point opens with `using`. It names no function of ours: it takes whatever
- * the exports return that `using` accepts, and does not compile if there is no such thing.
- */
+/** A consumer that opens theaters with `using` and `await using`, and uses what they return. */
 function consumer(entry: string): string {
   return `
-import * as library from "${entry}";
+import { type Options, type Receipt, surgicalTheater, surgicalTheaterAsync, scale, withTheater } from "${entry}";
 
-export type Result<F> = F extends (...args: never[]) => infer R ? Awaited<R> : never;
-type Results = Result<(typeof library)[keyof typeof library]>;
-type Opened = Extract<Results, Disposable>;
-type OpenedAsync = Extract<Results, AsyncDisposable>;
-export const found: [Opened] extends [never] ? false : true = true;
-export const foundAsync: [OpenedAsync] extends [never] ? false : true = true;
+type Model = Parameters<typeof surgicalTheater>[0];
 
-declare function open(): Opened;
-export function visit(): void {
-  using opened = open();
-  opened[Symbol.dispose]();
+export function visit(model: Model): Receipt | undefined {
+  using theater = surgicalTheater(model, { modification: scale(0.5), layers: "all" });
+  const disposable: Disposable = theater;
+  disposable[Symbol.dispose]();
+  return theater.receipt;
 }
 
-declare function openAsync(): Promise<OpenedAsync>;
-export async function visitAsync(): Promise<void> {
-  await using opened = await openAsync();
-  await opened[Symbol.asyncDispose]();
+export async function visitAsync(model: Model): Promise<number> {
+  await using theater = await surgicalTheaterAsync(model, {});
+  const disposable: AsyncDisposable = theater;
+  void disposable;
+  return theater.report().heldBytes;
 }
+
+export const loss = (model: Model, options: Parameters<typeof withTheater>[1]): number =>
+  withTheater(model, options, () => 1);
+export type Typed = Options<never>;
 `;
 }
 
