@@ -9,10 +9,11 @@ interface Flagged {
   trainable: boolean;
 }
 
+/** The flags of a layer and of its own variables: setting the first sets the others. */
 function trainableFlags(key: object, name: string, flagged: readonly Flagged[]): Capsule {
   return {
     key,
-    name,
+    name: `trainable flags of ${name}`,
     save() {
       const flags = flagged.map((each) => each.trainable);
       return {
@@ -62,21 +63,18 @@ function recurrentState(layer: RNN): Capsule {
 
 /**
  * What a model keeps beside its parameters. Capsules are put back last first, and setting the flag of a layer sets
- * the flags of what is in it: outer layers before inner ones, and variables after all layers.
+ * flags of what is in it: inner layers come before outer ones.
  */
-export function capsulesOf({ allLayers, variablesOf, entries }: Inventory): readonly Capsule[] {
-  if (allLayers.length === 0) {
-    return entries.map(({ variable }) =>
-      trainableFlags(variable, `trainable flag of ${variable.name}`, [variable]),
-    );
+export function capsulesOf({ allLayers, entries }: Inventory): readonly Capsule[] {
+  if (allLayers.size === 0) {
+    return entries.map(({ variable }) => trainableFlags(variable, variable.name, [variable]));
   }
-  const recurrent = allLayers.filter((layer) => typeof (layer as RNN).getStates === "function") as RNN[];
-  const ofVariables = [...variablesOf].map(([layer, weights]) => {
-    const flagged = weights.flatMap((weight) => [weight, weight.read() as Variable]);
-    return trainableFlags(layer, `trainable flags of the variables of ${layer.name}`, flagged);
-  });
-  const ofLayers = allLayers.map((layer) =>
-    trainableFlags(layer, `trainable flag of ${layer.name}`, [layer]),
-  );
-  return [...recurrent.map(recurrentState), ...ofVariables, ...ofLayers.reverse()];
+  const capsules: Capsule[] = [];
+  for (const [layer, own] of allLayers) {
+    const flagged: Flagged[] = [layer];
+    for (const weight of own) flagged.push(weight, weight.read() as Variable);
+    capsules.push(trainableFlags(layer, layer.name, flagged));
+    if (typeof (layer as RNN).getStates === "function") capsules.push(recurrentState(layer as RNN));
+  }
+  return capsules.reverse();
 }

@@ -22,10 +22,8 @@ export interface Inventory {
   readonly entries: readonly Entry[];
   /** Top-level layer names, or layer paths of bare variables. */
   readonly layers: readonly string[];
-  /** All layers, containers and cells included, outer ones before inner ones. */
-  readonly allLayers: readonly Layer[];
-  /** The variables of each layer that is no container. */
-  readonly variablesOf: ReadonlyMap<Layer, readonly LayerVariable[]>;
+  /** All layers, containers and cells included, outer ones before inner ones, and the variables of each itself. */
+  readonly allLayers: ReadonlyMap<Layer, readonly LayerVariable[]>;
 }
 
 interface Nested {
@@ -45,10 +43,18 @@ function childrenOf(layer: Layer): readonly Layer[] {
   return [...(Array.isArray(layers) ? layers : []), ...(Array.isArray(cells) ? cells : []), ...single];
 }
 
-function collect(layer: Layer, into: Set<Layer>): void {
+function collect(layer: Layer, into: Map<Layer, readonly LayerVariable[]>): void {
   if (into.has(layer)) return;
-  into.add(layer);
-  for (const child of childrenOf(layer)) collect(child, into);
+  into.set(layer, []);
+  const children = childrenOf(layer);
+  for (const child of children) collect(child, into);
+  // Containers have none of their own; wrappers list those of their parts as theirs.
+  if (Array.isArray((layer as Layer & Nested).layers)) return;
+  const inside = new Set(children.flatMap((child) => child.weights));
+  into.set(
+    layer,
+    children.length === 0 ? layer.weights : layer.weights.filter((weight) => !inside.has(weight)),
+  );
 }
 
 class Collector {
@@ -96,7 +102,6 @@ function assertAlive(layer: Layer, weights: readonly LayerVariable[]): void {
 /** The parameters of a `tf.LayersModel`, in the order of its layers, each layer's in the order of creation. */
 export function readLayersModel(model: LayersModel): Inventory {
   const collector = new Collector();
-  const variablesOf = new Map<Layer, readonly LayerVariable[]>();
   const walk = (layer: Layer, path: string, layerIndex: number): void => {
     const inner = (layer as Layer & Nested).layers;
     if (Array.isArray(inner)) {
@@ -106,20 +111,18 @@ export function readLayersModel(model: LayersModel): Inventory {
     // `weights` is sorted by trainable flag; the ids give an order that flags do not change.
     const weights = [...layer.weights].sort((a, b) => a.id - b.id);
     assertAlive(layer, weights);
-    variablesOf.set(layer, weights);
     for (const weight of weights) {
       collector.add(weight.name, weight.read() as Variable, path, layerIndex, layer.getClassName());
     }
   };
   for (const [index, layer] of model.layers.entries()) walk(layer, layer.name, index);
-  const allLayers = new Set<Layer>();
+  const allLayers = new Map<Layer, readonly LayerVariable[]>();
   collect(model, allLayers);
   return {
     kind: "tf.LayersModel",
     entries: collector.entries(),
     layers: model.layers.map(({ name }) => name),
-    allLayers: [...allLayers],
-    variablesOf,
+    allLayers,
   };
 }
 
@@ -152,7 +155,6 @@ export function readVariables(variables: Readonly<Record<string, unknown>> | rea
     kind: "set of tf.Variables",
     entries: collector.entries(),
     layers,
-    allLayers: [],
-    variablesOf: new Map(),
+    allLayers: new Map(),
   };
 }
