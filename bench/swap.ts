@@ -1,6 +1,6 @@
 /**
  * What a TensorFlow.js theater costs in time: opening and closing against computing the modified tensors alone,
- * and against keeping clones and assigning them back. A stack of dense layers, 10 MB of weights.
+ * and against keeping clones and assigning them back. A stack of dense layers.
  *
  * npm run bench:swap
  */
@@ -10,7 +10,7 @@ import { custom, disable, noise, type Options, scale, surgicalTheater } from "..
 import { fillNoise, noiseSource } from "../src/random/noise.ts";
 import { interleaved, printTable } from "./measure.ts";
 
-const WIDTH = Number(process.argv[2] ?? 512);
+const WIDTH = Number(process.argv[2] ?? 768);
 const DEPTH = 10;
 
 interface Case {
@@ -54,7 +54,7 @@ async function bench(backend: string): Promise<void> {
   );
   const model = tf.sequential({ layers });
   const weights = model.weights.map((weight) => weight.read() as tf.Variable);
-  const rounds = backend === "wasm" ? Math.ceil(250 * (512 / WIDTH) ** 2) : 7;
+  const rounds = backend === "wasm" ? 150 : 11;
   const rows = cases.map(({ name, options, alone }) => {
     const reference = { name: "alone", run: () => tf.tidy(() => weights.forEach((weight) => alone(weight))) };
     const theater = { name: "theater", run: () => void surgicalTheater(model, options).close() };
