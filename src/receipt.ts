@@ -24,7 +24,7 @@ export interface Receipt {
   readonly written: readonly string[];
   /** One line per modification. */
   readonly modifications: readonly string[];
-  /** Bytes that were held while open, beyond the model itself. */
+  /** Bytes held while open, beyond the model itself, as planned: what is measured is held to it by tests. */
   readonly heldBytes: number;
   /** Bytes of the modified parameters. */
   readonly targetBytes: number;

@@ -76,19 +76,21 @@ export function* reshow(slot: Slot, entries: readonly Entry[], name: string): Op
   }
 }
 
+/** How a theater wants to join a slot. */
+interface Joining {
+  /** For a slot that is made new; one that is there keeps its own. */
+  readonly technique: Technique;
+  readonly onWrite: Entry["onWrite"];
+  /** Whether it can do with a parameter that was written since it is shown. */
+  readonly mayBeWritten: boolean;
+}
+
 /**
  * The slot on which a new theater may put an entry, made if there is none.
  *
- * @param mayBeWritten - whether the theater can do with a parameter that was written since it is shown
- *
  * @throws LayersError, TheaterStateError if it may not; nothing was changed
  */
-export function slotFor<T>(
-  site: Site<T>,
-  technique: Technique,
-  onWrite: Entry["onWrite"],
-  mayBeWritten: boolean,
-): Slot {
+export function slotFor<T>(site: Site<T>, { technique, onWrite, mayBeWritten }: Joining): Slot {
   const { name } = site.parameter;
   const there = slots.get(site.key);
   assertIdle(there, name);

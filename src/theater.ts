@@ -34,7 +34,6 @@ export interface Open<T> {
   readonly lost: Map<string, RestoreError>;
   /** Whether closing has begun: from then on not every target is shown. */
   closing: boolean;
-  heldBytes: number;
   openMs: number;
   /** Set once everything is back. */
   receipt: Receipt | undefined;
@@ -54,7 +53,7 @@ function* enter<T>(open: Open<T>, site: Site<T>, layer: Layer<T> | undefined): O
   const { name } = site.parameter;
   const { onWrite } = open.request;
   const found = isWrittenStatistic(site, layer);
-  const slot = slotFor(site, open.plan.technique, onWrite, found);
+  const slot = slotFor(site, { technique: open.plan.technique, onWrite, mayBeWritten: found });
   if (found) {
     const state = slot.stage.saveWritten!();
     // Once the outer theater has closed there is nothing to leave as it was found.
@@ -97,7 +96,6 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
     written: new Set(),
     lost: new Map(),
     closing: false,
-    heldBytes: 0,
     openMs: 0,
     receipt: undefined,
   };
@@ -128,13 +126,14 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
     yield* rollBack(opened, error);
     throw error;
   }
-  opened.heldBytes = plan.heldBytes;
   opened.openMs = performance.now() - begin;
   return opened;
 }
 
 function* rollBack<T>(opened: Open<T>, cause: unknown): Operation<void> {
-  const retriable = yield* putBack(opened);
+  // Nobody holds this theater yet to close it again: what fails once is tried a second time here.
+  let retriable = yield* putBack(opened);
+  if (retriable.size > 0) retriable = yield* putBack(opened);
   if (retriable.size + opened.lost.size > 0) throw restoreError(retriable, opened, cause);
 }
 
@@ -151,7 +150,7 @@ function restoreError<T>(
     `Could not put back ${failures.size} of ${total}: ${listed([...failures.keys()])} ` +
       `(${messageOf([...failures.values()][0])}). Everything else is back, bit for bit.` +
       (lost.size > 0 ? ` Reload ${listed([...lost.keys()])} from a checkpoint.` : "") +
-      (retriable.size > 0 ? " Call close() again to retry." : ""),
+      (retriable.size > 0 ? " Calling close() of the theater again retries." : ""),
     cause === undefined ? undefined : { cause },
   );
 }
@@ -259,7 +258,7 @@ export function* close<T>(open: Open<T>, quiet: boolean): Operation<Receipt> {
     parameters: open.proofs,
     written,
     modifications: open.plan.modifications,
-    heldBytes: open.heldBytes,
+    heldBytes: open.plan.heldBytes,
     targetBytes: open.plan.targetBytes,
     modelBytes: open.plan.modelBytes,
     openMs: open.openMs,
