@@ -13,7 +13,13 @@ export abstract class SurgicalTheaterError extends Error {
 /** A modification could not be computed. Every parameter is as it was before the call. */
 export class ModificationError extends SurgicalTheaterError {
   override readonly name = "ModificationError";
-  readonly code: "modification_threw" | "shape_mismatch" | "dtype_mismatch" | "non_finite" | "out_of_range";
+  readonly code:
+    | "modification_threw"
+    | "shape_mismatch"
+    | "dtype_mismatch"
+    | "non_finite"
+    | "out_of_range"
+    | "live_value";
   /** The parameter on which it failed. */
   readonly parameter: string;
 

@@ -114,6 +114,8 @@ export interface Site<T> {
   read(): Await<ArrayLike<number>>;
   /** Throws {@link ModificationError} unless `value` can stand for this parameter. */
   check(value: T, role: string): void;
+  /** Whether `value` is this parameter itself, or shares memory with it: it would change under a theater. */
+  isLive(value: T): boolean;
   /**
    * `previous + weight · (parameter − previous)`, or a copy of the parameter where there is no `previous`.
    * Consumes `previous`, which may be what is returned; the result is the caller's, to be given to `free`.

@@ -100,6 +100,24 @@ function lower<T>(
   return { steps };
 }
 
+/** What a theater shows must not be what it changes: half way through, two exchanged parameters would be one. */
+function refuseLiveOperands<T>(targets: readonly Target<T>[]): void {
+  for (const { site, layer, modifications } of targets) {
+    for (const operand of layer.steps.map(operandOf)) {
+      const live = operand === undefined ? undefined : targets.find((other) => other.site.isLive(operand));
+      if (live === undefined) continue;
+      const { name } = site.parameter;
+      throw new ModificationError(
+        "live_value",
+        name,
+        `${modifications[0]!.type}: the value for ${JSON.stringify(name)} is the memory of ` +
+          `${JSON.stringify(live.site.parameter.name)} itself, which the theater would modify. ` +
+          "The model is unchanged. Give a copy.",
+      );
+    }
+  }
+}
+
 /**
  * The targets of a request, in the model's order, and what its selections left out.
  *
@@ -120,5 +138,6 @@ export function* chooseTargets<T>(
     const std = asking === undefined ? 1 : yield* readStd(site, asking);
     targets.push({ site, modifications, layer: lower(site, modifications, request.seed, std) });
   }
+  refuseLiveOperands(targets);
   return { targets, leftOut };
 }

@@ -9,7 +9,7 @@ import { CopyStage, costOfCopy } from "./copy.ts";
 import { type Entry, type MemoryModel, readRecord } from "./record.ts";
 import { markShared } from "./shared-buffer.ts";
 import { valuesOf } from "./steps.ts";
-import { overlapping, type Storage } from "./storage.ts";
+import { intersect, overlapping, type Storage } from "./storage.ts";
 
 class MemorySite implements Site<NumericArray> {
   readonly #entry: Entry;
@@ -72,6 +72,11 @@ class MemorySite implements Site<NumericArray> {
           `${value.length}. The model is unchanged.`,
       );
     }
+  }
+
+  isLive({ buffer, byteOffset, byteLength }: NumericArray): boolean {
+    const { data, storage } = this.#entry;
+    return buffer === data.buffer && intersect(storage, { start: byteOffset, end: byteOffset + byteLength });
   }
 
   average(previous: NumericArray | undefined, weight: number): NumericArray {

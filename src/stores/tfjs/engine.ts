@@ -9,6 +9,7 @@ import {
   type KernelBackend,
   Tensor,
   type TypedArray,
+  type Variable,
   version_core,
 } from "@tensorflow/tfjs-core";
 import { UnsupportedError } from "../../errors.ts";
@@ -74,6 +75,11 @@ export function alias(tensor: Tensor, shape: readonly number[] = tensor.shape): 
   const handle = engine().makeTensorFromTensorInfo(info, backend);
   backend.incRef(tensor.dataId);
   return keep(handle);
+}
+
+/** Whether the engine has the variable on its list. */
+export function isRegistered(variable: Variable): boolean {
+  return engine().state.registeredVariables[variable.name] === variable;
 }
 
 /** Exchanges the data of two tensors of one shape and dtype: the buffers stay where they are. */

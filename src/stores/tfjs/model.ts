@@ -69,6 +69,10 @@ class VariableSite implements Site<Tensor> {
     checkTensor(value, this.parameter, `${role} ${JSON.stringify(this.parameter.name)}`);
   }
 
+  isLive(value: Tensor): boolean {
+    return value === this.entry.variable;
+  }
+
   average(previous: Tensor | undefined, weight: number): Tensor {
     const { variable } = this.entry;
     // Variables are rebound, never written: an alias of the data is a copy.

@@ -6,7 +6,7 @@
 import type { Tensor, Variable } from "@tensorflow/tfjs-core";
 import type { Bytes, Layer, Parameter, SavedState, Stage, Step } from "../../store.ts";
 import { Bin } from "./bin.ts";
-import { alias, backendOf, exchange, onBackend, readValues } from "./engine.ts";
+import { alias, backendOf, exchange, isRegistered, onBackend, readValues } from "./engine.ts";
 import { arithmetic, replacementOf } from "./steps.ts";
 import { hasZeros, returnZeros, takeZeros, zerosKey } from "./zeros.ts";
 
@@ -87,9 +87,11 @@ export class SwapStage implements Stage<Tensor> {
    */
   #original: Tensor | undefined;
   #shown: object;
+  readonly #registered: boolean;
 
   constructor(variable: Variable, parameter: Parameter) {
     this.#variable = variable;
+    this.#registered = isRegistered(variable);
     this.#parameter = parameter;
     this.#backend = backendOf(variable).name;
     this.#data = variable.dataId;
@@ -167,7 +169,8 @@ export class SwapStage implements Stage<Tensor> {
   }
 
   written(): "no" | "overwritten" | "disposed" {
-    if (this.#variable.isDisposed) return "disposed";
+    // `tf.disposeVariables` frees a variable and takes it off the engine's list, but does not mark it.
+    if (this.#variable.isDisposed || isRegistered(this.#variable) !== this.#registered) return "disposed";
     return this.#variable.dataId === this.#shown ? "no" : "overwritten";
   }
 
