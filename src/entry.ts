@@ -51,8 +51,10 @@ export function entryPoints<M, T>(modelOf: (model: M) => Model<T>): EntryPoints<
       const request = checkOptions(options);
       const theater = drive(open(modelOf(model), request));
       let result: unknown;
+      let promised: boolean;
       try {
         result = fn();
+        promised = isThenable(result);
       } catch (error) {
         try {
           drive(close(theater, true));
@@ -61,7 +63,6 @@ export function entryPoints<M, T>(modelOf: (model: M) => Model<T>): EntryPoints<
         }
         throw error;
       }
-      const promised = isThenable(result);
       // It may still reject, with nobody left to hear it.
       if (promised) void Promise.resolve(result).catch(() => {});
       drive(close(theater, promised));

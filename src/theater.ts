@@ -34,6 +34,8 @@ export interface Open<T> {
   readonly lost: Map<string, RestoreError>;
   /** Whether closing has begun: from then on not every target is shown. */
   closing: boolean;
+  /** Whether it is going on right now. */
+  putting: boolean;
   openMs: number;
   /** Set once everything is back. */
   receipt: Receipt | undefined;
@@ -96,6 +98,7 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
     written: new Set(),
     lost: new Map(),
     closing: false,
+    putting: false,
     openMs: 0,
     receipt: undefined,
   };
@@ -246,11 +249,24 @@ function* verify<T>(open: Open<T>): Operation<void> {
  */
 export function* close<T>(open: Open<T>, quiet: boolean): Operation<Receipt> {
   const begin = performance.now();
+  if (open.putting) {
+    throw new TheaterStateError(
+      "busy",
+      "This theater is being closed already, by the call that runs what alsoRestore returned. That call goes on. " +
+        "Do not close a theater from there.",
+    );
+  }
   // Before anything is put back: half a theater cannot be closed.
   for (const { key, parameter } of open.pending) assertIdle(slots.get(key), parameter.name);
   open.closing = true;
-  const retriable = yield* putBack(open);
-  yield* verify(open);
+  open.putting = true;
+  let retriable: Map<string, unknown>;
+  try {
+    retriable = yield* putBack(open);
+    yield* verify(open);
+  } finally {
+    open.putting = false;
+  }
   if (retriable.size + open.lost.size > 0) throw restoreError(retriable, open);
   const written = [...open.written];
   const receipt: Receipt = {

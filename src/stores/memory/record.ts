@@ -90,6 +90,10 @@ function shaped(name: string, value: unknown): ShapedArray {
   return { data, shape: [...shape], dtype: dtype! };
 }
 
+const constructors: Readonly<
+  Record<string, new (buffer: ArrayBufferLike, byteOffset: number, length: number) => NumericArray>
+> = { Float32Array, Float64Array, Uint16Array, Int8Array, Uint8Array, Int32Array };
+
 function refuseOverlaps(entries: readonly Entry[]): void {
   const byBuffer = new Map<ArrayBufferLike, Entry[]>();
   for (const entry of entries) {
@@ -133,7 +137,10 @@ export function readRecord(record: MemoryModel): {
     const name = names[0]!;
     const layer = layerPathOf(name);
     if (!layers.includes(layer)) layers.push(layer);
-    const { data, shape, dtype } = first;
+    const { shape, dtype } = first;
+    // A view of our own: subclasses, other windows' arrays, and arrays that grow with their buffer are all the same.
+    const { buffer, byteOffset, length } = first.data;
+    const data = new constructors[carrierOf(dtype)]!(buffer, byteOffset, length);
     const parameter: Parameter = {
       name,
       aliases: names.slice(1),
