@@ -2,19 +2,22 @@
 import { capsules, type SavedCapsule } from "./slots.ts";
 import type { Capsule } from "./store.ts";
 
-/** Saves the capsules for `owner`, and adds to `restores`, by name, how to put each back. */
-export function saveCapsules(
-  all: readonly Capsule[],
-  owner: object,
-  restores: Map<string, () => void>,
-): void {
+/** How to put something back. */
+export interface Restore {
+  /** For messages: two layers may have one name. */
+  readonly name: string;
+  run(): void;
+}
+
+/** Saves the capsules for `owner`, and adds to `restores` how to put each back. */
+export function saveCapsules(all: readonly Capsule[], owner: object, restores: Set<Restore>): void {
   for (const { key, name, save } of all) {
     const byName = capsules.get(key) ?? new Map<string, SavedCapsule[]>();
     capsules.set(key, byName);
     const stack = byName.get(name) ?? [];
     byName.set(name, stack);
     stack.push({ owner, state: save() });
-    restores.set(name, () => {
+    const run = (): void => {
       const at = stack.findIndex((saved) => saved.owner === owner);
       if (at === -1) return;
       const { state } = stack[at]!;
@@ -27,6 +30,7 @@ export function saveCapsules(
       }
       stack.splice(at, 1);
       if (stack.length === 0) byName.delete(name);
-    });
+    };
+    restores.add({ name, run });
   }
 }

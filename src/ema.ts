@@ -67,10 +67,14 @@ export class MovingAverage<T> implements Disposable {
    * The average is kept bias-corrected: with correction, update t has the weight (1 − decay) / (1 − decay^t)
    * (D. Kingma, J. Ba, "Adam", 2015, §3), so that nothing has to be divided when it is read.
    *
+   * @throws TypeError if a parameter is disposed of, or its buffer detached; the average is unchanged
    * @throws TheaterStateError `already_open` inside a theater, which shows other parameters than are trained
    */
   update(): void {
-    const isShown = (key: object): boolean => layersOf(slots.get(key)?.entries ?? []).length > 0;
+    const isShown = (key: object): boolean => {
+      const slot = slots.get(key);
+      return slot !== undefined && (slot.busy || layersOf(slot.entries).length > 0);
+    };
     const shown = this.#sites.filter((site) => isShown(site.key) || [...site.overlaps()].some(isShown));
     if (shown.length > 0) {
       throw new TheaterStateError(
@@ -80,6 +84,8 @@ export class MovingAverage<T> implements Disposable {
         shown.map((site) => site.parameter.name),
       );
     }
+    // Before anything is averaged: an average of some parameters is none.
+    for (const site of this.#sites) site.assertAlive();
     this.#missing *= this.#decay;
     this.#updates++;
     const weight = (1 - this.#decay) / (this.#biasCorrection ? 1 - this.#missing : 1);

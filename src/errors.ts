@@ -108,7 +108,13 @@ export class RestoreError extends SurgicalTheaterError {
 
 /** The message of anything that was thrown, without a full stop at its end. */
 export function messageOf(thrown: unknown): string {
-  return (thrown instanceof Error ? thrown.message : String(thrown)).replace(/\.$/, "");
+  let message: string;
+  try {
+    message = thrown instanceof Error ? thrown.message : String(thrown);
+  } catch {
+    message = "something that cannot be printed";
+  }
+  return message.replace(/\.$/, "");
 }
 
 /** `a, b, c and 4 more`: a list that stays readable however long it is. */

@@ -8,4 +8,5 @@ export {
   Ema,
 } from "./memory.ts";
 export type { MemoryModel, MemoryParameter, ShapedArray } from "./stores/memory/record.ts";
+export type { DType, NumericArray } from "./dtypes/dtype.ts";
 export * from "./shared.ts";

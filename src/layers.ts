@@ -136,7 +136,11 @@ function matches(
   }
   const under = parameters.filter((parameter) => handles(parameter).includes(selector));
   if (under.length > 0) return { found: under, exact: false };
-  const known = parameters.flatMap(handles);
+  if (layers.includes(selector)) {
+    const message = `layers: ${JSON.stringify(selector)} is a layer without parameters.`;
+    throw new LayersError("no_match", unchanged(message));
+  }
+  const known = ["all", "attention", ...parameters.flatMap(handles)];
   throw new LayersError(
     "unknown_name",
     unchanged(
@@ -160,7 +164,9 @@ function nothingMatched(
       ),
     );
   }
-  const shown = typeof selector === "function" ? "the predicate" : selector.toString();
+  const named =
+    typeof selector === "number" ? `${selector}, ${JSON.stringify(model.layers[selector])},` : selector;
+  const shown = typeof named === "function" ? "the predicate" : named.toString();
   const why =
     leftOut.length === 0
       ? "matches no parameter"

@@ -31,7 +31,10 @@ export interface Options<T> {
    * `"keep"` leaves what was written, and needs to be the only theater on its parameters.
    */
   readonly onWrite?: "error" | "discard" | "keep";
-  /** `"fingerprint"`: compare a digest of each parameter's bytes before and after. Default: what the technique proves. */
+  /**
+   * `"fingerprint"`: watch every parameter, and compare a digest of its bytes before and after. Default: what the
+   * technique proves, for what it modifies; on TensorFlow.js everything is watched in any case.
+   */
   readonly verify?: "fingerprint";
   /** Seed of every noise that has none of its own: an integer from 0 to 2^53 − 1. */
   readonly seed?: number;
@@ -94,6 +97,12 @@ function isFunction(name: string, value: unknown): void {
 export function checkOptions<T>(options: Options<T>): Request {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw new TypeError(`options must be an object, got ${describeValue(options)}. The model is unchanged.`);
+  }
+  if ("type" in options) {
+    throw new TypeError(
+      `options must be { modification: … }, got the modification itself (${describeValue(options.type)}). ` +
+        "The model is unchanged.",
+    );
   }
   for (const key of Object.keys(options)) {
     if (!(known as readonly string[]).includes(key)) {

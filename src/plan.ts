@@ -39,7 +39,7 @@ export interface Plan {
   readonly modelBytes: number;
   /** `modelBytes − heldBytes`: what is saved against a copy of the model. */
   readonly savedBytes: number;
-  /** Whether modified parameters that something overwrites inside still come back. */
+  /** Whether modified (without a modification: watched) parameters that something overwrites inside come back. */
   readonly survivesWrites: boolean;
   /** One line per modification. */
   readonly modifications: readonly string[];
@@ -99,14 +99,17 @@ function techniqueFor<T>(
   const needs = candidates.map((technique) => {
     const costs = targets.map((target) => addedCost(target, technique));
     const { held, transient } = totalBytes(costs);
-    return { technique, costs, bytes: held + transient + extra };
+    return { technique, costs, held, transient, bytes: held + transient + extra };
   });
   const fitting = needs.find(({ bytes }) => bytes <= request.budget);
   if (fitting === undefined) {
+    const listing = needs.map(
+      ({ technique, held, transient, bytes }) =>
+        `${technique} needs ${bytes} bytes (${held} held, ${transient} for a moment, ${extra} packed by the engine)`,
+    );
     throw new UnsupportedError(
       "over_budget",
-      `No technique fits the budget of ${formatBytes(request.budget)}: ` +
-        `${needs.map(({ technique, bytes }) => `${technique} needs ${formatBytes(bytes)} (${bytes} bytes)`).join(", ")}. ` +
+      `No technique fits the budget of ${formatBytes(request.budget)}: ${listing.join(", ")}. ` +
         "The model is unchanged. Raise budget, or select fewer layers.",
     );
   }
@@ -146,8 +149,8 @@ export function* prepare<T>(
     targetBytes: targets.reduce((sum, { site }) => sum + site.parameter.bytes, 0),
     modelBytes,
     savedBytes: modelBytes - held,
-    // Both techniques keep the original itself, so what is visible may be overwritten.
-    survivesWrites: true,
+    // Both techniques keep the original of what they modify; a mere watcher has one only where handles cost nothing.
+    survivesWrites: model.watchesAll || targets.length > 0,
     modifications: [...described.values()],
     parameters: targets.map(({ site, modifications }, i) => {
       const { name, layer, shape, dtype, bytes } = site.parameter;

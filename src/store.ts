@@ -51,6 +51,11 @@ export type Step<T> =
   | { readonly op: "zero" }
   | { readonly op: "replace"; readonly by: Replacement<T> };
 
+/** Whether a step runs user code. */
+export function isComputed(step: Step<unknown>): boolean {
+  return step.op === "replace" && step.by.kind === "computed";
+}
+
 /** The steps of one theater on one parameter. A layer is known by its identity. */
 export interface Layer<T> {
   readonly steps: readonly Step<T>[];
@@ -81,6 +86,10 @@ export interface Stage<T> {
    * If it throws, what was visible before is visible again.
    */
   show(layers: readonly Layer<T>[]): Await<void>;
+  /**
+   * Takes, before anything is shown, what it needs to tell of a write; with `toModify` what it needs to undo one.
+   */
+  hold(toModify: boolean): void;
   /** Whether something else wrote, or disposed of, the parameter since `show`. */
   written(): "no" | "overwritten" | "disposed";
   /** Bytes held now (no estimate). */
@@ -116,6 +125,8 @@ export interface Site<T> {
   check(value: T, role: string): void;
   /** Whether `value` is this parameter itself, or shares memory with it: it would change under a theater. */
   isLive(value: T): boolean;
+  /** Throws TypeError if the parameter does not exist any more. */
+  assertAlive(): void;
   /**
    * `previous + weight · (parameter − previous)`, or a copy of the parameter where there is no `previous`.
    * Consumes `previous`, which may be what is returned; the result is the caller's, to be given to `free`.

@@ -42,7 +42,8 @@ function choose<T>(model: Model<T>, request: Request): Chosen<T> {
         throw new LayersError(
           "incomplete",
           `layers leaves out ${listed(missing.map(({ name }) => name))}, which ${modification.type} has values for: ` +
-            "part of an average is neither model. The model is unchanged. Leave layers out, or give fewer values.",
+            "part of an average is neither model. The model is unchanged. Leave layers out, or open two theaters, one inside " +
+            "the other: each has its own layers.",
         );
       }
     }
@@ -72,7 +73,7 @@ function* readStd<T>(site: Site<T>, asking: Modification<unknown>): Operation<nu
   throw new ModificationError(
     "non_finite",
     name,
-    `${asking.type}: the standard deviation of ${JSON.stringify(name)} is ${std}, because it holds NaN or infinity. ` +
+    `${asking.type}: the standard deviation of ${JSON.stringify(name)} is ${std}, because it holds NaN, infinity or values too large to square. ` +
       "The model is unchanged. Use an absolute std, or leave this parameter out.",
   );
 }
@@ -110,7 +111,7 @@ function refuseLiveOperands<T>(targets: readonly Target<T>[]): void {
       throw new ModificationError(
         "live_value",
         name,
-        `${modifications[0]!.type}: the value for ${JSON.stringify(name)} is the memory of ` +
+        `${modifications.find(({ type }) => type === "interpolate")!.type}: the value for ${JSON.stringify(name)} is the memory of ` +
           `${JSON.stringify(live.site.parameter.name)} itself, which the theater would modify. ` +
           "The model is unchanged. Give a copy.",
       );

@@ -4,7 +4,7 @@
  * Opening changes all targets or none. Closing runs to the end whatever fails, needs no user code, forgets a
  * parameter only when it is back, and so can be called again.
  */
-import { saveCapsules } from "./capsules.ts";
+import { type Restore, saveCapsules } from "./capsules.ts";
 import { type Operation, wait } from "./drive.ts";
 import { listed, messageOf, RestoreError, TheaterStateError } from "./errors.ts";
 import { isStatistic } from "./layers.ts";
@@ -12,7 +12,7 @@ import type { Request } from "./options.ts";
 import { type Plan, prepare } from "./plan.ts";
 import type { Proof, Receipt } from "./receipt.ts";
 import { assertIdle, type Entry, reshow, slotFor, slots } from "./slots.ts";
-import type { Layer, Model, Site } from "./store.ts";
+import { isComputed, type Layer, type Model, type Site } from "./store.ts";
 import type { Target } from "./targets.ts";
 
 /** One open theater. */
@@ -26,12 +26,12 @@ export interface Open<T> {
   /** Sites this theater has an entry on, in opening order; closing takes them out one by one. */
   readonly pending: Set<Site<T>>;
   /** What else closing has to put back, newest last. */
-  readonly restores: Map<string, () => void>;
+  readonly restores: Set<Restore>;
   readonly fingerprints: Map<Site<T>, string>;
   readonly proofs: Map<string, Proof>;
   readonly written: Set<string>;
   /** What can never come back, reported at every closing. */
-  readonly lost: Map<string, RestoreError>;
+  readonly lost: Map<string, Error>;
   /** Whether closing has begun: from then on not every target is shown. */
   closing: boolean;
   /** Whether it is going on right now. */
@@ -51,30 +51,45 @@ function isWrittenStatistic<T>({ key, parameter }: Site<T>, layer: Layer<T> | un
   return stage?.saveWritten !== undefined && stage.written() === "overwritten";
 }
 
-function* enter<T>(open: Open<T>, site: Site<T>, layer: Layer<T> | undefined): Operation<void> {
-  const { name } = site.parameter;
+/** Puts this theater on a slot of the site, as a watcher for now. `hold`: so that a write can be undone from here on. */
+function join<T>(open: Open<T>, site: Site<T>, layer: Layer<T> | undefined, hold: boolean): void {
   const { onWrite } = open.request;
   const found = isWrittenStatistic(site, layer);
   const slot = slotFor(site, { technique: open.plan.technique, onWrite, mayBeWritten: found });
   if (found) {
     const state = slot.stage.saveWritten!();
     // Once the outer theater has closed there is nothing to leave as it was found.
-    open.restores.set(name, () => (slots.get(site.key) === slot ? state.restore() : state.discard()));
+    const run = (): void => (slots.get(site.key) === slot ? state.restore() : state.discard());
+    open.restores.add({ name: site.parameter.name, run });
     return;
   }
-  const entry: Entry = { owner: open.owner, layer, onWrite };
-  try {
-    if (layer === undefined && slot.entries.length > 0) slot.entries = [...slot.entries, entry];
-    else yield* reshow(slot, [...slot.entries, entry], name);
-    open.pending.add(site);
-  } catch (error) {
-    // Not a single theater shows anything here: what `stage` took must be given back.
-    if (slot.entries.length === 0) {
-      slots.delete(site.key);
-      slot.stage.release("restore");
-    }
-    throw error;
-  }
+  const isNew = slot.entries.length === 0;
+  slot.entries = [...slot.entries, { owner: open.owner, layer: undefined, onWrite }];
+  open.pending.add(site);
+  if (isNew && hold) slot.stage.hold(layer !== undefined);
+}
+
+/** Makes the layer of this theater visible on a site that it has joined. */
+function* display<T>(open: Open<T>, { site, layer }: Target<T>): Operation<void> {
+  const slot = slots.get(site.key)!;
+  const entries = slot.entries.map((entry): Entry =>
+    entry.owner === open.owner ? { ...entry, layer } : entry,
+  );
+  yield* reshow(slot, entries, site.parameter.name);
+}
+
+/** @throws TheaterStateError if a custom function wrote to a parameter that this theater has joined */
+function refuseWrites<T>(open: Open<T>): void {
+  const written = [...open.pending]
+    .filter((site) => slots.get(site.key)!.stage.written() !== "no")
+    .map(({ parameter }) => parameter.name);
+  if (written.length === 0) return;
+  throw new TheaterStateError(
+    "written_inside",
+    `Written while the theater opened: ${listed(written)}. The original bytes are back. ` +
+      "A custom function must return its result, and write to no parameter.",
+    written,
+  );
 }
 
 /** Opens a theater: all targets show their layers, or everything is as before and the failure is thrown. */
@@ -83,8 +98,8 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
   request.signal?.throwIfAborted();
   const { plan, targets } = yield* prepare(model, request, true);
   const layerOf = new Map(targets.map(({ site, layer }) => [site, layer]));
-  const guard = targets.length === 0;
-  const sites = model.watchesAll || guard ? model.sites : targets.map(({ site }) => site);
+  const watchesAll = model.watchesAll || targets.length === 0 || request.verify === "fingerprint";
+  const sites = watchesAll ? model.sites : targets.map(({ site }) => site);
   const opened: Open<T> = {
     owner: {},
     model,
@@ -92,7 +107,7 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
     plan,
     targets,
     pending: new Set(),
-    restores: new Map(),
+    restores: new Set(),
     fingerprints: new Map(),
     proofs: new Map(),
     written: new Set(),
@@ -118,11 +133,18 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
           "alsoRestore must return a function that puts back what it saved. The model is unchanged.",
         );
       }
-      opened.restores.set("alsoRestore", restore as () => void);
+      opened.restores.add({ name: "alsoRestore", run: restore as () => void });
     }
+    // User code can write to anything: before it runs, the way back is secured for all.
+    const userCode = targets.some(({ layer }) => layer.steps.some(isComputed));
     for (const site of sites) {
+      const layer = layerOf.get(site);
+      join(opened, site, layer, userCode || layer === undefined);
+    }
+    for (const target of targets) {
       request.signal?.throwIfAborted();
-      yield* enter(opened, site, layerOf.get(site));
+      yield* display(opened, target);
+      if (userCode) refuseWrites(opened);
     }
     request.signal?.throwIfAborted();
   } catch (error) {
@@ -169,7 +191,9 @@ function* leave<T>(open: Open<T>, site: Site<T>): Operation<void> {
   const slot = slots.get(site.key);
   if (slot === undefined) throw lostInside(name);
   const rest = slot.entries.filter(({ owner }) => owner !== open.owner);
-  const mine = slot.entries.find(({ owner }) => owner === open.owner)!;
+  const mine = slot.entries.find(({ owner }) => owner === open.owner);
+  // The slot that this theater was on is gone, and another theater has opened since.
+  if (mine === undefined) throw lostInside(name);
   const written = slot.stage.written();
   const keep = mine.onWrite === "keep" && written !== "no";
   // Statistics are state beside the weights: a forward pass in training mode writes them, and they come back.
@@ -207,19 +231,21 @@ function* putBack<T>(open: Open<T>): Operation<Map<string, unknown>> {
         retriable.set(name, error);
         continue;
       }
-      open.lost.set(name, error);
+      open.lost.set(name, new Error(error.message));
       open.pending.delete(site);
       // Nobody can put it back: another theater on it must not try, and nothing must be held for it.
-      slots.get(site.key)?.stage.release("keep");
+      const slot = slots.get(site.key);
+      if (slot?.entries.some(({ owner }) => owner === open.owner) !== true) continue;
+      slot.stage.release("keep");
       slots.delete(site.key);
     }
   }
-  for (const [name, restore] of [...open.restores].reverse()) {
+  for (const restore of [...open.restores].reverse()) {
     try {
-      restore();
-      open.restores.delete(name);
+      restore.run();
+      open.restores.delete(restore);
     } catch (error) {
-      retriable.set(name, error);
+      retriable.set(restore.name, error);
     }
   }
   return retriable;
@@ -230,13 +256,14 @@ function* verify<T>(open: Open<T>): Operation<void> {
   for (const [site, before] of open.fingerprints) {
     const { name } = site.parameter;
     if (open.pending.has(site) || slots.has(site.key)) continue;
-    open.fingerprints.delete(site);
     if (open.lost.has(name) || open.proofs.get(name)?.by === "kept") continue;
-    if ((yield* wait(site.fingerprint())) === before) {
+    const after = yield* wait(site.fingerprint());
+    open.fingerprints.delete(site);
+    if (after === before) {
       open.proofs.set(name, { identical: true, by: "fingerprint" });
     } else {
       const message = `the bytes of ${JSON.stringify(name)} differ from those at opening`;
-      open.lost.set(name, new RestoreError("original_lost", new Map([[name, undefined]]), message));
+      open.lost.set(name, new Error(message));
     }
   }
 }
@@ -268,7 +295,8 @@ export function* close<T>(open: Open<T>, quiet: boolean): Operation<Receipt> {
     open.putting = false;
   }
   if (retriable.size + open.lost.size > 0) throw restoreError(retriable, open);
-  const written = [...open.written];
+  // Sites are left in reverse; people read in the model's order.
+  const written = [...open.written].reverse();
   const receipt: Receipt = {
     identical: [...open.proofs.values()].every(({ identical }) => identical),
     parameters: open.proofs,

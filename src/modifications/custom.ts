@@ -18,10 +18,12 @@ export interface Custom<T> {
  * `fn` runs once per selected parameter, at opening, never on closing. It receives the parameter as it is
  * visible then (below: what earlier modifications and outer theaters made of it) and `{ name, shape, dtype,
  * index }`. What it does wrong never reaches the model: a throw in the middle rolls everything back, its
- * argument is a private copy or a lent tensor, and its result is checked and owned by the theater. On typed
+ * argument is a private copy or a lent tensor, and its result is checked; a tensor that it keeps remains its own. On typed
  * arrays float16 and bfloat16 arrive, and may be returned, as Float32Array.
  *
  * The modified value stays what it was at opening, also when a theater below closes first.
+ *
+ * Held in a variable of its own it needs its array type: `custom<tf.Tensor>(…)`, `custom<Float32Array>(…)`.
  *
  * @param fn - returns modified − original, or with `returns: "value"` the modified value
  * @throws TypeError if `fn` is not a function

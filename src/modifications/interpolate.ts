@@ -55,7 +55,14 @@ export const interpolateKind: Kind<Interpolate<unknown>> = {
   needsStd: () => false,
   steps({ towards, amount = 1 }, parameter) {
     const { name, aliases } = parameter;
-    const of = towards[[name, ...aliases].find((known) => Object.hasOwn(towards, known))!];
+    const given = [name, ...aliases].filter((known) => Object.hasOwn(towards, known));
+    if (new Set(given.map((known) => towards[known])).size > 1) {
+      throw new TypeError(
+        `interpolate: ${given.join(" and ")} are one parameter, and towards has different values for it. ` +
+          "The model is unchanged. Give one.",
+      );
+    }
+    const of = towards[given[0]!];
     if (amount === 1) return [{ op: "replace", by: { kind: "values", of } }];
     checkFloat32("interpolate: amount", amount, parameter);
     return [

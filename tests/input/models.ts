@@ -185,8 +185,8 @@ const shapedArrays: readonly Case[] = [
   {
     name: "a missing shape",
     run: parameter({ data: four, dtype: "float32" }),
-    error: RangeError,
-    says: [at, "shape", "4 elements"],
+    error: TypeError,
+    says: [at, "shape is missing"],
   },
   {
     name: "strides",

@@ -223,7 +223,7 @@ const averages: readonly Case[] = [
     ),
     error: LayersError,
     code: "incomplete",
-    says: ["layers leaves out head.kernel", "interpolate", "Leave layers out, or give fewer values"],
+    says: ["layers leaves out head.kernel", "interpolate", "Leave layers out, or open two theaters"],
   },
 ];
 

@@ -137,7 +137,7 @@ const numbers: readonly Case[] = [
     run: halving({ budget: 39 }),
     error: UnsupportedError,
     code: "over_budget",
-    says: ["39 B", "copy needs 40 B", "Raise budget, or select fewer layers"],
+    says: ["39 B", "copy needs 40 bytes", "40 held", "Raise budget, or select fewer layers"],
     on: "surgical-theater",
   },
   {
@@ -145,7 +145,7 @@ const numbers: readonly Case[] = [
     run: halving({ budget: 39 }),
     error: UnsupportedError,
     code: "over_budget",
-    says: ["39 B", "swap needs 40 B", "Raise budget, or select fewer layers"],
+    says: ["39 B", "swap needs 40 bytes", "40 held", "Raise budget, or select fewer layers"],
     on: "surgical-theater/tfjs",
   },
   ...[-1, 1.5, 2 ** 53, Number.NaN].map((seed) => ({

@@ -5,7 +5,7 @@
 import type { NumericArray } from "../../dtypes/dtype.ts";
 import { RestoreError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
-import type { Bytes, Layer, Stage, Step } from "../../store.ts";
+import type { Bytes, Delta, Layer, Stage, Step } from "../../store.ts";
 import type { Entry } from "./record.ts";
 import { applyStep, valuesOf } from "./steps.ts";
 
@@ -72,6 +72,12 @@ export class CopyStage implements Stage<NumericArray> {
     this.#onRelease = onRelease;
   }
 
+  hold(toModify: boolean): void {
+    const { data } = this.#entry;
+    if (toModify) this.#original = data.slice();
+    this.#shown = fingerprint(data);
+  }
+
   show(layers: readonly Steps[]): void {
     const { data } = this.#entry;
     this.#assertGuarded();
@@ -86,8 +92,11 @@ export class CopyStage implements Stage<NumericArray> {
       for (const { steps } of layers.filter((layer) => !before.includes(layer))) {
         for (const step of steps) this.#kept.delete(step);
       }
-      this.#fold(before);
-      this.#settle(before);
+      // A buffer that user code detached has nothing to be put back into.
+      if (data.byteLength === this.#entry.parameter.bytes) {
+        this.#fold(before);
+        this.#settle(before);
+      }
       throw error;
     }
     this.#settle(layers);
@@ -108,7 +117,7 @@ export class CopyStage implements Stage<NumericArray> {
         else if (step.op === "add") {
           const delta = {
             kind: "values",
-            times: step.delta.kind === "values" ? step.delta.times : 1,
+            times: (step.delta as Extract<Delta<NumericArray>, { kind: "values" }>).times,
             of: kept,
           } as const;
           applyStep(data, dtype, parameter, { op: "add", delta });
@@ -139,7 +148,7 @@ export class CopyStage implements Stage<NumericArray> {
     throw new RestoreError(
       "original_lost",
       new Map([[name, undefined]]),
-      `${JSON.stringify(name)} was overwritten in place inside a theater without a modification, which holds no copy of it`,
+      `${JSON.stringify(name)} was overwritten in place inside a theater that does not modify it, and so holds no copy of it`,
     );
   }
 
@@ -147,7 +156,7 @@ export class CopyStage implements Stage<NumericArray> {
     const { data, parameter } = this.#entry;
     // Its buffer was transferred, or its WebAssembly memory grew.
     if (data.byteLength !== parameter.bytes) return "disposed";
-    return fingerprint(data) === this.#shown ? "no" : "overwritten";
+    return this.#shown === "" || fingerprint(data) === this.#shown ? "no" : "overwritten";
   }
 
   bytes(): Bytes {

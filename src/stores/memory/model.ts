@@ -79,6 +79,15 @@ class MemorySite implements Site<NumericArray> {
     return buffer === data.buffer && intersect(storage, { start: byteOffset, end: byteOffset + byteLength });
   }
 
+  assertAlive(): void {
+    const { data, parameter } = this.#entry;
+    if (data.byteLength === parameter.bytes) return;
+    throw new TypeError(
+      `the buffer of ${JSON.stringify(parameter.name)} is detached: it was transferred, or its WebAssembly memory grew. ` +
+        "Nothing was changed. Make it anew from the array that is there now.",
+    );
+  }
+
   average(previous: NumericArray | undefined, weight: number): NumericArray {
     const { data, dtype } = this.#entry;
     const values = valuesOf(data, dtype);
@@ -107,6 +116,12 @@ export function memoryModel(record: MemoryModel): Model<NumericArray> {
     throw new TypeError(
       `a model in memory is a record of typed arrays by name, got ${describeValue(record)}. Nothing was changed. ` +
         "For example: { kernel: new Float32Array(n) }.",
+    );
+  }
+  if (ArrayBuffer.isView(record["data"]) && Array.isArray(record["shape"])) {
+    throw new TypeError(
+      "this is one parameter, { data, shape, dtype }; a model is a record of them by name. Nothing was changed. " +
+        "Give { name: { data, shape, dtype } }.",
     );
   }
   const { entries, layers } = readRecord(record);

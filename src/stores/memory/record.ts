@@ -81,6 +81,7 @@ function shaped(name: string, value: unknown): ShapedArray {
       `${at}: data of dtype ${dtype} must be a ${carrierOf(dtype!)}, got ${describeValue(data)}. Nothing was changed.`,
     );
   }
+  if (shape === undefined) throw new TypeError(`${at}: shape is missing. Nothing was changed.`);
   const size = Array.isArray(shape) ? shape.reduce((product: number, n: number) => product * n, 1) : NaN;
   if (!(Array.isArray(shape) && shape.every((n) => Number.isInteger(n) && n >= 0) && size === data.length)) {
     throw new RangeError(

@@ -5,14 +5,18 @@
  */
 import { UnsupportedError } from "../../errors.ts";
 
-/** Waiting agents per mark: each attempt of another thread to open wakes one. */
+/** Waiters per mark: each attempt of another thread to open wakes one. */
 const WAITERS = 8;
+
+/** Milliseconds for which a thread that was refused replaces the waiter that it woke. */
+const STAND_IN = 1000;
 
 interface WaitAsync {
   waitAsync?(
     view: Int32Array,
     index: number,
     value: number,
+    timeout: number,
   ): { async: false; value: string } | { async: true; value: Promise<string> };
 }
 
@@ -26,19 +30,18 @@ const symbol = Symbol.for("surgical-theater/shared-buffers@1");
 const holder = globalThis as { [symbol]?: WeakMap<ArrayBufferLike, Mark> };
 const marks: WeakMap<ArrayBufferLike, Mark> = (holder[symbol] ??= new WeakMap());
 
-async function rearm(mark: Mark, woken: Promise<string>): Promise<void> {
-  await woken;
-  if (mark.users > 0) wait(mark);
+/** Waits at the mark's word: for ever, or for a time. */
+function wait(word: Int32Array, timeout = Infinity): Promise<string> {
+  for (;;) {
+    // Waiting needs the word's value; another thread may be writing weights, then the next try sees the new one.
+    const waiting = (Atomics as WaitAsync).waitAsync!(word, 0, Atomics.load(word, 0), timeout);
+    if (waiting.async) return waiting.value;
+  }
 }
 
-function wait(mark: Mark): void {
-  for (let armed = 0; armed < WAITERS;) {
-    // Arming needs the word's value; another thread may be writing weights, then the next try sees the new one.
-    const waiting = (Atomics as WaitAsync).waitAsync!(mark.word, 0, Atomics.load(mark.word, 0));
-    if (!waiting.async) continue;
-    armed++;
-    void rearm(mark, waiting.value);
-  }
+/** Keeps one waiter at the mark for as long as theaters are open on it. */
+async function keepWaiting(mark: Mark): Promise<void> {
+  while (mark.users > 0) await wait(mark.word);
 }
 
 /**
@@ -58,6 +61,8 @@ export function markShared(buffer: SharedArrayBuffer, name: string): () => void 
   const mark = marks.get(buffer) ?? { users: 0, word: new Int32Array(buffer, 0, 1) };
   if (mark.users === 0) {
     if (Atomics.notify(mark.word, 0, 1) > 0) {
+      // Asking woke a waiter, which its thread may be too busy to replace: this thread stands in for a while.
+      void wait(mark.word, STAND_IN);
       throw new UnsupportedError(
         "shared_memory",
         `${at} on which another thread has a theater open. Nothing was changed. Close that one first: theaters on ` +
@@ -66,7 +71,7 @@ export function markShared(buffer: SharedArrayBuffer, name: string): () => void 
     }
     marks.set(buffer, mark);
     mark.users = 1;
-    wait(mark);
+    for (let i = 0; i < WAITERS; i++) void keepWaiting(mark);
   } else {
     mark.users++;
   }

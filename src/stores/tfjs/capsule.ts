@@ -9,7 +9,7 @@ interface Flagged {
   trainable: boolean;
 }
 
-/** The flags of a layer and of its own variables: setting the first sets the others. */
+/** The flags of one layer, or of one variable in all its guises: setting the first sets the others. */
 function trainableFlags(key: object, name: string, flagged: readonly Flagged[]): Capsule {
   return {
     key,
@@ -63,18 +63,21 @@ function recurrentState(layer: RNN): Capsule {
 
 /**
  * What a model keeps beside its parameters. Capsules are put back last first, and setting the flag of a layer sets
- * flags of what is in it: inner layers come before outer ones.
+ * flags of what is in it: variables come before layers, and inner layers before outer ones.
  */
 export function capsulesOf({ allLayers, entries }: Inventory): readonly Capsule[] {
-  if (allLayers.size === 0) {
-    return entries.map(({ variable }) => trainableFlags(variable, variable.name, [variable]));
-  }
-  const capsules: Capsule[] = [];
+  const ofLayers: Capsule[] = [];
+  const ofVariables: Capsule[] = [];
   for (const [layer, own] of allLayers) {
-    const flagged: Flagged[] = [layer];
-    for (const weight of own) flagged.push(weight, weight.read() as Variable);
-    capsules.push(trainableFlags(layer, layer.name, flagged));
-    if (typeof (layer as RNN).getStates === "function") capsules.push(recurrentState(layer as RNN));
+    ofLayers.push(trainableFlags(layer, layer.name, [layer]));
+    if (typeof (layer as RNN).getStates === "function") ofLayers.push(recurrentState(layer as RNN));
+    for (const weight of own) {
+      const variable = weight.read() as Variable;
+      ofVariables.push(trainableFlags(variable, variable.name, [weight, variable]));
+    }
   }
-  return capsules.reverse();
+  if (allLayers.size === 0) {
+    for (const { variable } of entries) ofVariables.push(trainableFlags(variable, variable.name, [variable]));
+  }
+  return [...ofVariables, ...ofLayers.reverse()];
 }

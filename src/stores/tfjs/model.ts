@@ -3,7 +3,7 @@ import { add, keep, mul, sub, type Tensor, tidy, type Variable } from "@tensorfl
 import type { LayersModel } from "@tensorflow/tfjs-layers";
 import { describeValue, UnsupportedError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
-import type { Await, Bytes, Layer, Model, Parameter, Site, Stage, Technique } from "../../store.ts";
+import type { Await, Bytes, Layer, Model, Parameter, Site, Stage, Step, Technique } from "../../store.ts";
 import { isRecord } from "../../plain.ts";
 import { refuseOtherModels } from "../other-models.ts";
 import { capsulesOf } from "./capsule.ts";
@@ -15,6 +15,11 @@ import { costOfSwap, SwapStage } from "./swap.ts";
 
 /** A model whose parameters a theater can modify: layers, or variables by name. */
 export type TfjsModel = LayersModel | Readonly<Record<string, Variable>> | readonly Variable[];
+
+/** Whether a custom function's result is added to the parameter. */
+function addsDelta(step: Step<Tensor>): boolean {
+  return step.op === "replace" && step.by.kind === "computed" && step.by.returns === "delta";
+}
 
 class VariableSite implements Site<Tensor> {
   readonly entry: Entry;
@@ -44,11 +49,11 @@ class VariableSite implements Site<Tensor> {
 
   #assertNoArithmetic({ steps }: Layer<Tensor>): void {
     const { name, dtype } = this.parameter;
-    if (steps.every(({ op }) => op === "zero" || op === "replace")) return;
+    if (steps.every((step) => step.op === "zero" || (step.op === "replace" && !addsDelta(step)))) return;
     throw new UnsupportedError(
       "dtype",
       `${JSON.stringify(name)} is ${dtype}, and TensorFlow.js has no arithmetic that rounds to it: only disable, ` +
-        "custom and interpolate with amount 1 can modify it. The model is unchanged.",
+        "custom and interpolate with amount 1 can modify it, and custom by its value. The model is unchanged.",
     );
   }
 
@@ -71,6 +76,12 @@ class VariableSite implements Site<Tensor> {
 
   isLive(value: Tensor): boolean {
     return value === this.entry.variable;
+  }
+
+  assertAlive(): void {
+    const { variable, parameter } = this.entry;
+    if (!variable.isDisposed) return;
+    throw new TypeError(`${JSON.stringify(parameter.name)} is disposed. Nothing was changed. Make it anew.`);
   }
 
   average(previous: Tensor | undefined, weight: number): Tensor {

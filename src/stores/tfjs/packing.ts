@@ -17,6 +17,7 @@ const unpacked = /Embedding|Transpose|Conv3D|PReLU|Normalization/;
 
 function packedBytes({ parameter: { shape, name } }: Entry): number {
   const size = shape.reduce((product, n) => product * n, 1);
+  if (size === 0) return 0;
   const depthwise = name.includes("depthwise");
   const channels = depthwise ? shape.at(-1)! * shape.at(-2)! : shape.at(-1)!;
   // One bias per channel is packed along, zero if there is none.

@@ -99,9 +99,15 @@ function assertAlive(layer: Layer, weights: readonly LayerVariable[]): void {
   }
 }
 
-/** The parameters of a `tf.LayersModel`, in the order of its layers, each layer's in the order of creation. */
+/**
+ * The parameters of a `tf.LayersModel`, in the order of its layers, each layer's in the order of creation.
+ *
+ * TensorFlow.js numbers the variables of a model that is made, or loaded, a second time: `dense/kernel_1`. Where it
+ * says which one is meant the name without the number is used, so that noise, averages and selections fit each
+ * instance of a model; the numbered one is an alias.
+ */
 export function readLayersModel(model: LayersModel): Inventory {
-  const collector = new Collector();
+  const found: { weight: LayerVariable; path: string; layerIndex: number; layerClass: string }[] = [];
   const walk = (layer: Layer, path: string, layerIndex: number): void => {
     const inner = (layer as Layer & Nested).layers;
     if (Array.isArray(inner)) {
@@ -111,11 +117,23 @@ export function readLayersModel(model: LayersModel): Inventory {
     // `weights` is sorted by trainable flag; the ids give an order that flags do not change.
     const weights = [...layer.weights].sort((a, b) => a.id - b.id);
     assertAlive(layer, weights);
-    for (const weight of weights) {
-      collector.add(weight.name, weight.read() as Variable, path, layerIndex, layer.getClassName());
-    }
+    for (const weight of weights) found.push({ weight, path, layerIndex, layerClass: layer.getClassName() });
   };
   for (const [index, layer] of model.layers.entries()) walk(layer, layer.name, index);
+  const bearers = new Map<string, LayerVariable | undefined>();
+  for (const { weight } of found) {
+    const bearer = bearers.get(weight.originalName);
+    const first = !bearers.has(weight.originalName);
+    bearers.set(weight.originalName, first || bearer === weight ? weight : undefined);
+  }
+  const collector = new Collector();
+  for (const { weight, path, layerIndex, layerClass } of found) {
+    const variable = weight.read() as Variable;
+    if (bearers.get(weight.originalName) === weight) {
+      collector.add(weight.originalName, variable, path, layerIndex, layerClass);
+    }
+    collector.add(weight.name, variable, path, layerIndex, layerClass);
+  }
   const allLayers = new Map<Layer, readonly LayerVariable[]>();
   collect(model, allLayers);
   return {

@@ -17,14 +17,14 @@ export function checkTensor(
 ): asserts value is Tensor {
   if (!(value instanceof Tensor) || value.isDisposed) {
     const disposed = value instanceof Tensor;
-    const got = disposed ? "a tensor that is disposed" : describeValue(value);
+    const got = disposed ? "one that is disposed" : describeValue(value);
     const remedy = disposed
       ? " Averages are disposed of by their next update: take ema.weights anew each time."
       : "";
     throw new ModificationError(
       "dtype_mismatch",
       name,
-      `${role} must be a tensor, got ${got}. ${unchanged}${remedy}`,
+      `${role} must be a live tensor, got ${got}. ${unchanged}${remedy}`,
     );
   }
   if (value.shape.join() !== shape.join()) {

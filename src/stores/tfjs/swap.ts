@@ -4,18 +4,22 @@
  * held, which costs no bytes and brings the original back after a write.
  */
 import type { Tensor, Variable } from "@tensorflow/tfjs-core";
-import type { Bytes, Layer, Parameter, SavedState, Stage, Step } from "../../store.ts";
+import { TheaterStateError } from "../../errors.ts";
+import {
+  type Bytes,
+  isComputed,
+  type Layer,
+  type Parameter,
+  type SavedState,
+  type Stage,
+  type Step,
+} from "../../store.ts";
 import { Bin } from "./bin.ts";
 import { alias, backendOf, exchange, isRegistered, onBackend, readValues } from "./engine.ts";
 import { arithmetic, replacementOf } from "./steps.ts";
-import { hasZeros, returnZeros, takeZeros, zerosKey } from "./zeros.ts";
+import { hasZeros, keyOfZeros, returnZeros, takeZeros, zerosKey } from "./zeros.ts";
 
 type Steps = Layer<Tensor>;
-
-/** Whether the data of a step's source is the theater's own, not lent by the user or shared. */
-function isComputed(step: Step<Tensor>): boolean {
-  return step.op === "replace" && step.by.kind === "computed";
-}
 
 /** Bytes at the worst moment of one step, beyond the value it starts from and the result. */
 function temporaries(step: Step<Tensor>, bytes: number, backend: string): number {
@@ -98,10 +102,15 @@ export class SwapStage implements Stage<Tensor> {
     this.#shown = variable.dataId;
   }
 
+  hold(): void {
+    this.#original = alias(this.#variable);
+  }
+
   show(layers: readonly Steps[]): void {
     const steps = layers.length === 1 ? layers[0]!.steps : layers.flatMap((layer) => layer.steps);
     const before = [...this.#sources.keys()];
     const original = this.#original ?? this.#variable;
+    const visible = this.#variable.dataId;
     let next: Tensor;
     try {
       // Computed in full before anything is exchanged: a throw leaves what is visible alone.
@@ -110,6 +119,13 @@ export class SwapStage implements Stage<Tensor> {
     } catch (error) {
       this.#dropAllBut(before);
       throw error;
+    }
+    if (this.#variable.dataId !== visible) {
+      this.#bin.put(next);
+      this.#dropAllBut(before);
+      const { name } = this.#parameter;
+      const message = `${JSON.stringify(name)} was written by the custom function that was given it. The original bytes are back.`;
+      throw new TheaterStateError("written_inside", message, [name]);
     }
     this.#exchangeBack();
     exchange(this.#variable, next);
@@ -155,7 +171,7 @@ export class SwapStage implements Stage<Tensor> {
     for (const [step, source] of this.#sources) {
       if (needed.includes(step)) continue;
       this.#sources.delete(step);
-      if (step.op === "zero") returnZeros(source, this.#parameter, this.#backend, this.#bin);
+      if (step.op === "zero") returnZeros(source, this.#bin);
       else this.#bin.put(source);
     }
   }
@@ -191,7 +207,7 @@ export class SwapStage implements Stage<Tensor> {
     const lent = new Set<object>([this.#data]);
     for (const [step, tensor] of this.#sources) {
       (isComputed(step) ? own : lent).add(tensor.dataId);
-      if (step.op === "zero") shared.set(zerosKey(this.#parameter, this.#backend), this.#parameter.bytes);
+      if (step.op === "zero") shared.set(keyOfZeros(tensor), this.#parameter.bytes);
     }
     const held = [...own].filter((data) => !lent.has(data)).length * this.#parameter.bytes;
     return { held, shared, transient: 0 };

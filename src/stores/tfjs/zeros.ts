@@ -5,11 +5,15 @@ import type { Bin } from "./bin.ts";
 import { alias, onBackend } from "./engine.ts";
 
 interface Shared {
+  readonly key: string;
   readonly tensor: Tensor;
   users: number;
 }
 
 const pool = new Map<string, Shared>();
+
+/** Which zeros a handle is on: backends may come and go while it is held. */
+const sharedOf = new WeakMap<Tensor, Shared>();
 
 /**
  * Which parameters share a buffer: those of one size. Where the wasm backend is loaded, those of one shape: it
@@ -32,6 +36,7 @@ export function takeZeros(parameter: Pick<Parameter, "shape" | "dtype">, backend
   const key = zerosKey(parameter, backend);
   const { shape, dtype } = parameter;
   const shared = pool.get(key) ?? {
+    key,
     tensor: keep(onBackend(backend, () => zeros([...shape], dtype as "float32"))),
     users: 0,
   };
@@ -39,6 +44,7 @@ export function takeZeros(parameter: Pick<Parameter, "shape" | "dtype">, backend
     const handle = alias(shared.tensor, shape);
     shared.users++;
     pool.set(key, shared);
+    sharedOf.set(handle, shared);
     return handle;
   } finally {
     if (shared.users === 0) shared.tensor.dispose();
@@ -46,17 +52,16 @@ export function takeZeros(parameter: Pick<Parameter, "shape" | "dtype">, backend
 }
 
 /** Gives back a handle, which is put into `bin`; so are the zeros themselves after the last one. */
-export function returnZeros(
-  handle: Tensor,
-  parameter: Pick<Parameter, "shape" | "dtype">,
-  backend: string,
-  bin: Bin,
-): void {
-  const key = zerosKey(parameter, backend);
-  const shared = pool.get(key)!;
+export function returnZeros(handle: Tensor, bin: Bin): void {
+  const shared = sharedOf.get(handle)!;
   bin.put(handle);
   shared.users--;
   if (shared.users > 0) return;
-  pool.delete(key);
+  pool.delete(shared.key);
   bin.put(shared.tensor);
+}
+
+/** Names the zeros that a handle is on. */
+export function keyOfZeros(handle: Tensor): string {
+  return sharedOf.get(handle)!.key;
 }
