@@ -5,7 +5,8 @@ import { checkOptions, type Options } from "./options.ts";
 import { type Plan, prepare } from "./plan.ts";
 import type { Model } from "./store.ts";
 import { AsyncSurgicalTheater, SurgicalTheater } from "./surgical-theater.ts";
-import { close, open } from "./theater.ts";
+import { close } from "./closing.ts";
+import { open } from "./theater.ts";
 
 /** `R`, or an error type where the function returns a promise: a synchronous theater would close too early. */
 export type Synchronous<R> =

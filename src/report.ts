@@ -5,7 +5,7 @@ import { totalBytes } from "./plan.ts";
 import { slots } from "./slots.ts";
 import { absoluteDifference } from "./statistics.ts";
 import type { Technique } from "./store.ts";
-import type { Open } from "./theater.ts";
+import type { Open } from "./theater-state.ts";
 
 /** The state of an open theater. All figures are bytes. */
 export interface Report {

@@ -5,7 +5,8 @@ import { TheaterStateError } from "./errors.ts";
 import type { Plan } from "./plan.ts";
 import type { Receipt } from "./receipt.ts";
 import { type DeltaStatistics, deltaStatisticsOf, type Report, reportOf } from "./report.ts";
-import { close, type Open } from "./theater.ts";
+import { close } from "./closing.ts";
+import type { Open } from "./theater-state.ts";
 
 /** Tells of theaters that nobody can close any more. */
 const forgotten = new FinalizationRegistry<{
