@@ -1,6 +1,6 @@
 /**
- * Closing, the second half of the state machine. It runs to the end whatever fails, needs no user code, forgets a
- * parameter only when it is back, and so can be called again.
+ * Closing, the second half of the state machine. It runs to the end whatever fails, needs no user code but
+ * what `alsoRestore` returned, forgets a parameter only when it is back, and so can be called again.
  */
 import { type Operation, wait } from "./drive.ts";
 import { listed, messageOf, RestoreError, TheaterStateError } from "./errors.ts";
