@@ -54,7 +54,7 @@ function* leave<T>(open: Open<T>, site: Site<T>): Operation<void> {
     open.proofs.set(name, { identical: false, by: "kept" });
   } else if (rest.length > 0) {
     // A watcher that leaves changes nothing that is visible, unless something was written.
-    if (mine.layer !== undefined || written !== "no") yield* reshow(slot, rest, name);
+    if (mine.layer !== undefined || written !== "no") yield* reshow(slot, rest, site.parameter);
     else slot.entries = rest;
     open.proofs.set(name, { identical: true, by: "refolded" });
   } else {

@@ -50,7 +50,14 @@ export class LayersError extends SurgicalTheaterError {
 /** The theater was used in a way its state does not allow. Parameters are as the message says. */
 export class TheaterStateError extends SurgicalTheaterError {
   override readonly name = "TheaterStateError";
-  readonly code: "closed" | "busy" | "already_open" | "written_inside" | "needs_async" | "promise_returned";
+  readonly code:
+    | "closed"
+    | "busy"
+    | "already_open"
+    | "written_inside"
+    | "saved_inside"
+    | "needs_async"
+    | "promise_returned";
   /** The parameters concerned, if any. */
   readonly parameters: readonly string[];
 

@@ -32,6 +32,11 @@ export interface Options<T> {
    */
   readonly onWrite?: "error" | "discard" | "keep";
   /**
+   * On TensorFlow.js layers models, when something inside exports the model (`save`, `toJSON`, `getWeights`):
+   * `"error"` (default) makes the export fail; `"original"` gives it the originals.
+   */
+  readonly onSave?: "error" | "original";
+  /**
    * `"fingerprint"`: watch every parameter, and compare a digest of its bytes before and after. Default: what the
    * technique proves, for what it modifies; on TensorFlow.js everything is watched in any case.
    */
@@ -53,6 +58,8 @@ export interface Request {
   readonly technique: Technique | "auto";
   readonly budget: number;
   readonly onWrite: "error" | "discard" | "keep";
+  /** Left out: as `"error"`, where the model exports itself. */
+  readonly onSave: "error" | "original" | undefined;
   readonly verify: "fingerprint" | undefined;
   readonly seed: number | undefined;
   readonly alsoRestore: (() => () => void) | undefined;
@@ -66,6 +73,7 @@ const known = [
   "technique",
   "budget",
   "onWrite",
+  "onSave",
   "verify",
   "seed",
   "alsoRestore",
@@ -126,8 +134,9 @@ export function checkOptions<T>(options: Options<T>): Request {
       );
     }
   }
-  oneOf("technique", options.technique, ["auto", "swap", "copy"]);
+  oneOf("technique", options.technique, ["auto", "swap", "stream", "copy"]);
   oneOf("onWrite", options.onWrite, ["error", "discard", "keep"]);
+  oneOf("onSave", options.onSave, ["error", "original"]);
   oneOf("verify", options.verify, ["fingerprint"]);
   isFunction("alsoRestore", options.alsoRestore);
   isFunction("onReceipt", options.onReceipt);
@@ -156,6 +165,7 @@ export function checkOptions<T>(options: Options<T>): Request {
     technique: options.technique ?? "auto",
     budget: budget ?? Infinity,
     onWrite: options.onWrite ?? "error",
+    onSave: options.onSave,
     verify: options.verify,
     seed,
     alsoRestore: options.alsoRestore,

@@ -5,8 +5,8 @@ import type { LeftOut } from "./layers.ts";
 import { kindOf } from "./modification.ts";
 import type { Request } from "./options.ts";
 import { formatBytes } from "./receipt.ts";
-import { layersOf, slots } from "./slots.ts";
-import type { Bytes, Layer, Model, Technique } from "./store.ts";
+import { layersOf, slots, techniqueInForce } from "./slots.ts";
+import type { Bytes, Layer, Model, Shown, Site, Technique } from "./store.ts";
 import { chooseTargets, type Target } from "./targets.ts";
 
 /** A parameter that would be modified. */
@@ -16,6 +16,8 @@ export interface PlannedParameter {
   readonly shape: readonly number[];
   readonly dtype: string;
   readonly bytes: number;
+  /** That of the plan, unless another theater modifies the parameter already: then its technique stays in force. */
+  readonly technique: Technique;
   /** Bytes held for this parameter alone, shared buffers not included. */
   readonly heldBytes: number;
   /** One line per modification that applies to it, in order. */
@@ -27,7 +29,10 @@ export interface Plan {
   readonly technique: Technique;
   /** Held while the theater is open. */
   readonly heldBytes: number;
-  /** Needed on top for a moment while opening, for one parameter at a time. */
+  /**
+   * Needed on top for a moment: while opening, for one parameter at a time; under `stream`, while a layer or a
+   * kernel uses its modified parameters.
+   */
   readonly transientBytes: number;
   /** Estimate of what the engine allocates itself at the first use of modified parameters (wasm: packed weights). */
   readonly engineBytes: number;
@@ -70,20 +75,42 @@ export function totalBytes(all: Iterable<Bytes>): { readonly held: number; reado
   return { held, transient: Math.max(0, peak - held) };
 }
 
-/** What showing `layer` on top of what is open would add. */
-function addedCost<T>({ site, layer }: Target<T>, technique: Technique): Bytes {
+/** What showing `layer` on top of what is open would add, and how it would be shown. */
+function addedTo<T>(
+  { site, layer }: Target<T>,
+  preferred: Technique,
+): { readonly cost: Bytes; readonly shown: Shown<T> } {
   const slot = slots.get(site.key);
-  const shown = slot === undefined ? [] : (layersOf(slot.entries) as readonly Layer<T>[]);
-  return site.cost(slot?.technique ?? technique, shown, layer);
+  const below = slot === undefined ? [] : (layersOf(slot.entries) as readonly Layer<T>[]);
+  const technique = techniqueInForce(slot) ?? preferred;
+  return {
+    cost: site.cost(technique, below, layer),
+    shown: { technique, layers: [...below, layer] },
+  };
 }
 
-/** The first technique that fits the budget, and what each target adds under it. */
-function techniqueFor<T>(
-  model: Model<T>,
-  targets: readonly Target<T>[],
-  request: Request,
-  extra: number,
-): { readonly technique: Technique; readonly costs: readonly Bytes[] } {
+/** What a theater would need under one technique. */
+interface Needs<T> {
+  readonly technique: Technique;
+  /** In the order of the targets. */
+  readonly added: readonly { readonly cost: Bytes; readonly shown: Shown<T> }[];
+  readonly held: number;
+  readonly transient: number;
+  readonly engine: number;
+}
+
+function needsOf<T>(model: Model<T>, targets: readonly Target<T>[], technique: Technique): Needs<T> {
+  const added = targets.map((target) => addedTo(target, technique));
+  const opening = totalBytes(added.map(({ cost }) => cost));
+  const use = model.useBytes(
+    new Map<Site<T>, Shown<T>>(targets.map(({ site }, i) => [site, added[i]!.shown])),
+  );
+  const transient = Math.max(opening.transient, use.transient);
+  return { technique, added, held: opening.held, transient, engine: use.engine };
+}
+
+/** The first technique that fits the budget. */
+function techniqueFor<T>(model: Model<T>, targets: readonly Target<T>[], request: Request): Needs<T> {
   const offered = model.sites[0]!.offers.filter((each) =>
     targets.every(({ site }) => site.offers.includes(each)),
   );
@@ -96,16 +123,12 @@ function techniqueFor<T>(
         `Offered: ${offered.join(", ")}.`,
     );
   }
-  const needs = candidates.map((technique) => {
-    const costs = targets.map((target) => addedCost(target, technique));
-    const { held, transient } = totalBytes(costs);
-    return { technique, costs, held, transient, bytes: held + transient + extra };
-  });
-  const fitting = needs.find(({ bytes }) => bytes <= request.budget);
+  const needs = candidates.map((technique) => needsOf(model, targets, technique));
+  const fitting = needs.find(({ held, transient, engine }) => held + transient + engine <= request.budget);
   if (fitting === undefined) {
     const listing = needs.map(
-      ({ technique, held, transient, bytes }) =>
-        `${technique} needs ${bytes} bytes (${held} held, ${transient} for a moment, ${extra} packed by the engine)`,
+      ({ technique, held, transient, engine }) =>
+        `${technique} needs ${held + transient + engine} bytes (${held} held, ${transient} for a moment, ${engine} packed by the engine)`,
     );
     throw new UnsupportedError(
       "over_budget",
@@ -132,10 +155,13 @@ export function* prepare<T>(
       `This ${model.kind} has no parameters. Nothing was changed. ${model.emptyHint}`,
     );
   }
+  if (request.onSave !== undefined && !model.exports) {
+    throw new TypeError(
+      `onSave is about models that export themselves, and a ${model.kind} does not. Nothing was changed. Leave it out.`,
+    );
+  }
   const { targets, leftOut } = yield* chooseTargets(model, request, readFacts);
-  const engineBytes = model.engineBytes(new Map(targets.map(({ site, layer }) => [site, [layer]])));
-  const { technique, costs } = techniqueFor(model, targets, request, engineBytes);
-  const { held, transient } = totalBytes(costs);
+  const { technique, added, held, transient, engine } = techniqueFor(model, targets, request);
   const modelBytes = model.sites.reduce((sum, { parameter }) => sum + parameter.bytes, 0);
   const described = new Map(
     request.modifications.map((each) => [each, kindOf(each).describe(each, request.seed)] as const),
@@ -144,18 +170,28 @@ export function* prepare<T>(
     technique,
     heldBytes: held,
     transientBytes: transient,
-    engineBytes,
-    peakBytes: held + transient + engineBytes,
+    engineBytes: engine,
+    peakBytes: held + transient + engine,
     targetBytes: targets.reduce((sum, { site }) => sum + site.parameter.bytes, 0),
     modelBytes,
     savedBytes: modelBytes - held,
-    // Both techniques keep the original of what they modify; a mere watcher has one only where handles cost nothing.
+    // Every technique keeps the original of what they modify; a mere watcher has one only where handles cost nothing.
     survivesWrites: model.watchesAll || targets.length > 0,
     modifications: [...described.values()],
     parameters: targets.map(({ site, modifications }, i) => {
       const { name, layer, shape, dtype, bytes } = site.parameter;
       const lines = modifications.map((each) => described.get(each)!);
-      return { name, layer, shape, dtype, bytes, heldBytes: costs[i]!.held, modifications: lines };
+      const { cost, shown } = added[i]!;
+      return {
+        name,
+        layer,
+        shape,
+        dtype,
+        bytes,
+        technique: shown.technique,
+        heldBytes: cost.held,
+        modifications: lines,
+      };
     }),
     leftOut,
     layers: model.layers,

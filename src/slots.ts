@@ -4,7 +4,8 @@
  */
 import type { Operation } from "./drive.ts";
 import { LayersError, TheaterStateError } from "./errors.ts";
-import type { Layer, SavedState, Site, Stage, Technique } from "./store.ts";
+import { isStatistic } from "./layers.ts";
+import type { Layer, Parameter, Rules, SavedState, Site, Stage, Technique } from "./store.ts";
 
 /** One theater's share of a slot. */
 export interface Entry {
@@ -13,12 +14,13 @@ export interface Entry {
   /** `undefined` when the theater only watches the parameter. */
   readonly layer: Layer<unknown> | undefined;
   readonly onWrite: "error" | "discard" | "keep";
+  readonly onSave: "error" | "original" | undefined;
 }
 
 /** The record of one storage while any theater is open on it. */
 export interface Slot {
-  readonly stage: Stage<unknown>;
-  readonly technique: Technique;
+  stage: Stage<unknown>;
+  technique: Technique;
   /** In opening order. */
   entries: readonly Entry[];
   /** User code is running inside `stage.show`. */
@@ -53,6 +55,21 @@ export function layersOf(entries: readonly Entry[]): readonly Layer<unknown>[] {
   return layers;
 }
 
+/** The technique in force on a slot: that of the first theater that modifies. A slot that is only watched has none. */
+export function techniqueInForce(slot: Slot | undefined): Technique | undefined {
+  return slot !== undefined && layersOf(slot.entries).length > 0 ? slot.technique : undefined;
+}
+
+/** What the theaters that show layers on a parameter allow; the strictest counts. */
+function rulesOf(entries: readonly Entry[], parameter: Parameter): Rules {
+  const showing = entries.filter(({ layer }) => layer !== undefined);
+  return {
+    // A forward pass in training mode writes statistics, and they come back without an error.
+    refuseWrites: !isStatistic(parameter) && showing.some(({ onWrite }) => onWrite === "error"),
+    refuseSaves: showing.some(({ onSave }) => onSave !== "original"),
+  };
+}
+
 /** @throws TheaterStateError `busy` while user code is running inside `stage.show` of the slot */
 export function assertIdle(slot: Slot | undefined, name: string): void {
   if (slot?.busy !== true) return;
@@ -65,11 +82,11 @@ export function assertIdle(slot: Slot | undefined, name: string): void {
 }
 
 /** Shows the layers of `entries` on the slot, or throws with the slot as it was. */
-export function* reshow(slot: Slot, entries: readonly Entry[], name: string): Operation<void> {
-  assertIdle(slot, name);
+export function* reshow(slot: Slot, entries: readonly Entry[], parameter: Parameter): Operation<void> {
+  assertIdle(slot, parameter.name);
   slot.busy = true;
   try {
-    yield slot.stage.show(layersOf(entries));
+    yield slot.stage.show(layersOf(entries), rulesOf(entries, parameter));
     slot.entries = entries;
   } finally {
     slot.busy = false;
@@ -78,8 +95,10 @@ export function* reshow(slot: Slot, entries: readonly Entry[], name: string): Op
 
 /** How a theater wants to join a slot. */
 interface Joining {
-  /** For a slot that is made new; one that is there keeps its own. */
+  /** For a slot that no other theater modifies; else its own stays in force. */
   readonly technique: Technique;
+  /** Whether it is going to show a layer. */
+  readonly modifies: boolean;
   readonly onWrite: Entry["onWrite"];
   /** Whether it can do with a parameter that was written since it is shown. */
   readonly mayBeWritten: boolean;
@@ -90,7 +109,7 @@ interface Joining {
  *
  * @throws LayersError, TheaterStateError if it may not; nothing was changed
  */
-export function slotFor<T>(site: Site<T>, { technique, onWrite, mayBeWritten }: Joining): Slot {
+export function slotFor<T>(site: Site<T>, { technique, modifies, onWrite, mayBeWritten }: Joining): Slot {
   const { name } = site.parameter;
   const there = slots.get(site.key);
   assertIdle(there, name);
@@ -123,6 +142,13 @@ export function slotFor<T>(site: Site<T>, { technique, onWrite, mayBeWritten }: 
         "this call. Close that theater first: it deals with the write.",
       [name],
     );
+  }
+  if (modifies && techniqueInForce(there) === undefined && there.technique !== technique) {
+    const watching = there.stage;
+    there.stage = site.stage(technique);
+    there.stage.hold(true);
+    there.technique = technique;
+    watching.release("keep");
   }
   return there;
 }

@@ -4,8 +4,11 @@
  * modification reaches it only as the four {@link Step}s.
  */
 
-/** How the original comes back. `swap`: the kept handle is exchanged back. `copy`: kept bytes are written back. */
-export type Technique = "swap" | "copy";
+/**
+ * How the original comes back. `swap`: the kept handle is exchanged back. `stream`: the modified values exist only
+ * while a kernel uses them. `copy`: kept bytes are written back.
+ */
+export type Technique = "swap" | "stream" | "copy";
 
 /** A value, or a promise of it where the store has to wait for a device. */
 export type Await<T> = T | PromiseLike<T>;
@@ -79,13 +82,35 @@ export interface Bytes {
   readonly transient: number;
 }
 
+/** What other code may do to a parameter while layers are shown on it, where a stage can stop it. */
+export interface Rules {
+  /** Whether a write must fail at once, rather than be seen at closing. */
+  readonly refuseWrites: boolean;
+  /** Whether an export of the model must fail, rather than give the original. */
+  readonly refuseSaves: boolean;
+}
+
+/** Layers, and the technique that shows them. */
+export interface Shown<T> {
+  readonly technique: Technique;
+  readonly layers: readonly Layer<T>[];
+}
+
+/** What using modified parameters needs, on top of what is held. */
+export interface UseBytes {
+  /** For a moment, each time. */
+  readonly transient: number;
+  /** Estimate of what the engine itself allocates at the first use. */
+  readonly engine: number;
+}
+
 /** What shows layers on one parameter and brings its original back. One for all theaters open on it. */
 export interface Stage<T> {
   /**
    * Makes the original with `layers` applied in order visible.
    * If it throws, what was visible before is visible again.
    */
-  show(layers: readonly Layer<T>[]): Await<void>;
+  show(layers: readonly Layer<T>[], rules: Rules): Await<void>;
   /**
    * Takes, before anything is shown, what it needs to tell of a write; with `toModify` what it needs to undo one.
    */
@@ -166,6 +191,8 @@ export interface Model<T> {
   /** Whether parameters that are not modified are watched (and put back) too: free where arrays are immutable. */
   readonly watchesAll: boolean;
   readonly capsules: readonly Capsule[];
-  /** Estimate of what the engine itself will allocate when it first uses `targets` as modified, in bytes. */
-  engineBytes(targets: ReadonlyMap<Site<T>, readonly Layer<T>[]>): number;
+  /** Whether models of this kind export themselves: `onSave` is about that. */
+  readonly exports: boolean;
+  /** What using `targets` as modified needs, in bytes. */
+  useBytes(targets: ReadonlyMap<Site<T>, Shown<T>>): UseBytes;
 }

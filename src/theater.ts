@@ -26,9 +26,10 @@ function isWrittenStatistic<T>({ key, parameter }: Site<T>, layer: Layer<T> | un
 
 /** Puts this theater on a slot of the site, as a watcher for now. `hold`: so that a write can be undone from here on. */
 function join<T>(open: Open<T>, site: Site<T>, layer: Layer<T> | undefined, hold: boolean): void {
-  const { onWrite } = open.request;
+  const { onWrite, onSave } = open.request;
   const found = isWrittenStatistic(site, layer);
-  const slot = slotFor(site, { technique: open.plan.technique, onWrite, mayBeWritten: found });
+  const { technique } = open.plan;
+  const slot = slotFor(site, { technique, modifies: layer !== undefined, onWrite, mayBeWritten: found });
   if (found) {
     const state = slot.stage.saveWritten!();
     // Once the outer theater has closed there is nothing to leave as it was found.
@@ -37,7 +38,7 @@ function join<T>(open: Open<T>, site: Site<T>, layer: Layer<T> | undefined, hold
     return;
   }
   const isNew = slot.entries.length === 0;
-  slot.entries = [...slot.entries, { owner: open.owner, layer: undefined, onWrite }];
+  slot.entries = [...slot.entries, { owner: open.owner, layer: undefined, onWrite, onSave }];
   open.pending.add(site);
   if (isNew && hold) slot.stage.hold(layer !== undefined);
 }
@@ -48,7 +49,7 @@ function* display<T>(open: Open<T>, { site, layer }: Target<T>): Operation<void>
   const entries = slot.entries.map((entry): Entry =>
     entry.owner === open.owner ? { ...entry, layer } : entry,
   );
-  yield* reshow(slot, entries, site.parameter.name);
+  yield* reshow(slot, entries, site.parameter);
 }
 
 /** @throws TheaterStateError if a custom function wrote to a parameter that this theater has joined */

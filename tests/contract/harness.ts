@@ -26,6 +26,8 @@ export interface Harness<M, V> {
   counts(): Readonly<Record<string, number>>;
   /** Whether `w + a · t` rounds the product first. */
   readonly roundsProducts: boolean;
+  /** Whether a write inside fails at once, unless every theater on the parameter allows it. */
+  readonly refusesWrites: boolean;
   /** What can fail while a theater opens or closes. */
   readonly faults: readonly FaultPoint[];
 }

@@ -31,5 +31,6 @@ storeContract<MemoryModel, NumericArray>("memory", {
   // Arrays are garbage-collected: nothing to count.
   counts: () => ({}),
   roundsProducts: false,
+  refusesWrites: false,
   faults: [faultPoint(arrays, "set"), faultPoint(arrays, "slice"), faultPoint(arrays, "fill")],
 });

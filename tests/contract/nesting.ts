@@ -132,7 +132,29 @@ export function nestingContract<M, V>(harness: Harness<M, V>, recipes: readonly 
       }));
   });
 
-  it.each(["error", "discard"] as const)(
+  it.each(harness.refusesWrites ? ["error"] : [])(
+    "a write under onWrite: %s fails, and changes nothing",
+    () =>
+      onModel(harness, ({ model, plain, expectVisible }) => {
+        const [one, two] = [recipes[0]!, recipes[1]!];
+        const outer = api.surgicalTheater(model, { ...all(one), onWrite: "discard" });
+        plain.open(one.changes);
+        const inner = api.surgicalTheater(model, all(two));
+        const key = plain.open(two.changes);
+        expect(() => harness.write(model, "block.attn.kernel", 42)).toThrow(
+          expect.objectContaining({ code: "written_inside", parameters: ["block.attn.kernel"] }),
+        );
+        expectVisible();
+        inner.close();
+        plain.close(key);
+        expectVisible();
+        // The strict one is closed.
+        harness.write(model, "block.attn.kernel", 42);
+        expect(outer.close()).toMatchObject({ identical: true, written: ["block.attn.kernel"] });
+      }),
+  );
+
+  it.each(harness.refusesWrites ? (["discard"] as const) : (["error", "discard"] as const))(
     "a write under onWrite: %s is dealt with by whoever closes first",
     (onWrite) =>
       onModel(harness, ({ model, plain, expectVisible }) => {

@@ -1,5 +1,6 @@
 /** TensorFlow.js variables under the contract. */
 import type { Tensor, Variable } from "@tensorflow/tfjs-core";
+import type { EntryPoints } from "../../src/entry.ts";
 import * as tfjs from "../../src/tfjs.ts";
 import type { TfjsModel } from "../../src/tfjs.ts";
 import { shapes } from "../support/bits.ts";
@@ -10,14 +11,28 @@ import type { Harness } from "./harness.ts";
 
 type Model = Readonly<Record<string, Variable>>;
 
+/** The entry points, each theater with the given technique. */
+function withTechnique(technique: "swap" | "stream"): EntryPoints<TfjsModel, Tensor> {
+  return {
+    surgicalTheater: (model, options) => tfjs.surgicalTheater(model, { ...options, technique }),
+    surgicalTheaterAsync: (model, options) => tfjs.surgicalTheaterAsync(model, { ...options, technique }),
+    withTheater: (model, options, fn) => tfjs.withTheater(model, { ...options, technique }, fn),
+    withTheaterAsync: (model, options, fn) => tfjs.withTheaterAsync(model, { ...options, technique }, fn),
+    planTheater: (model, options) => tfjs.planTheater(model, { ...options, technique }),
+  };
+}
+
 /** Variables on `backend`, which can be read without waiting. */
-export async function tfjsHarness(backend: BackendName): Promise<Harness<TfjsModel, Tensor>> {
+export async function tfjsHarness(
+  backend: BackendName,
+  technique: "swap" | "stream",
+): Promise<Harness<TfjsModel, Tensor>> {
   const tf = await useBackend(backend);
   const tensor = (value: Float32Array, name: string): Tensor => tf.tensor(value.slice(), [...shapes[name]!]);
   const valuesOf = (array: Tensor): Float32Array => (array.dataSync() as Float32Array).slice();
   return {
-    api: tfjs,
-    technique: "swap",
+    api: withTechnique(technique),
+    technique,
     make: (values): Model =>
       Object.fromEntries(
         Object.entries(values).map(([name, value]) => {
@@ -41,6 +56,7 @@ export async function tfjsHarness(backend: BackendName): Promise<Harness<TfjsMod
     free: (model) => tf.dispose(Object.values(model as Model)),
     counts: liveCounts,
     roundsProducts: true,
+    refusesWrites: technique === "stream",
     faults: engineFaults(),
   };
 }

@@ -48,14 +48,6 @@ const entryPoints: readonly Case[] = [
     on: tensors,
   },
   {
-    name: "a graph model",
-    run: given(() => graphModel),
-    error: UnsupportedError,
-    code: "entry_point",
-    says: ["tf.GraphModel is not supported", "Use a tf.LayersModel, or a record of tf.Variables"],
-    on: tensors,
-  },
-  {
     name: "a graph model in place of typed arrays",
     run: given(() => graphModel),
     error: UnsupportedError,

@@ -27,7 +27,9 @@ function gradientBits(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor): string
 function copyOf(model: tf.LayersModel): tf.Sequential {
   const copy = mlp();
   tf.tidy(() =>
-    copy.setWeights(model.getWeights().map((weight) => tf.tensor(weight.dataSync().slice(), weight.shape))),
+    copy.setWeights(
+      model.weights.map((weight) => tf.tensor(weight.read().dataSync().slice(), weight.read().shape)),
+    ),
   );
   return copy;
 }

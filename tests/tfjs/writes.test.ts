@@ -54,7 +54,7 @@ describe.each(backends)("what is written inside a theater, on %s", (backend) => 
     {
       title: "setWeights",
       names: allNames,
-      write: () => tf.tidy(() => model.setWeights(model.getWeights().map((weight) => tf.add(weight, 1)))),
+      write: () => tf.tidy(() => model.setWeights(model.weights.map((weight) => tf.add(weight.read(), 1)))),
     },
     {
       title: "assign to a target",

@@ -10,6 +10,7 @@ describe("checkOptions", () => {
       technique: "auto",
       budget: Infinity,
       onWrite: "error",
+      onSave: undefined,
       verify: undefined,
       seed: undefined,
       alsoRestore: undefined,
@@ -24,6 +25,7 @@ describe("checkOptions", () => {
       technique: "copy",
       budget: 1e6,
       onWrite: "discard",
+      onSave: "original",
       verify: "fingerprint",
       seed: 7,
       alsoRestore: () => () => undefined,
@@ -50,8 +52,9 @@ describe("checkOptions", () => {
   );
 
   it.each([
-    { name: "technique", values: ["auto", "swap", "copy"] },
+    { name: "technique", values: ["auto", "swap", "stream", "copy"] },
     { name: "onWrite", values: ["error", "discard", "keep"] },
+    { name: "onSave", values: ["error", "original"] },
     { name: "verify", values: ["fingerprint"] },
   ])("knows $values for $name, and nothing else", ({ name, values }) => {
     for (const value of values) expect(checkOptions({ [name]: value })).toMatchObject({ [name]: value });

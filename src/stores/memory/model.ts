@@ -133,6 +133,7 @@ export function memoryModel(record: MemoryModel): Model<NumericArray> {
     // Watching in place means a digest of every byte: only a theater without a modification does it.
     watchesAll: false,
     capsules: [],
-    engineBytes: () => 0,
+    exports: false,
+    useBytes: () => ({ transient: 0, engine: 0 }),
   };
 }

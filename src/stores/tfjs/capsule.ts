@@ -1,5 +1,5 @@
 /** State beside the parameters: trainable flags and the states of recurrent layers. */
-import type { Tensor, Variable } from "@tensorflow/tfjs-core";
+import { type Tensor, Variable } from "@tensorflow/tfjs-core";
 import type { RNN } from "@tensorflow/tfjs-layers";
 import type { Capsule } from "../../store.ts";
 import { alias } from "./engine.ts";
@@ -77,7 +77,9 @@ export function capsulesOf({ allLayers, entries }: Inventory): readonly Capsule[
     }
   }
   if (allLayers.size === 0) {
-    for (const { variable } of entries) ofVariables.push(trainableFlags(variable, variable.name, [variable]));
+    for (const { tensor } of entries) {
+      if (tensor instanceof Variable) ofVariables.push(trainableFlags(tensor, tensor.name, [tensor]));
+    }
   }
   return [...ofVariables, ...ofLayers.reverse()];
 }

@@ -77,9 +77,9 @@ export function alias(tensor: Tensor, shape: readonly number[] = tensor.shape): 
   return keep(handle);
 }
 
-/** Whether the engine has the variable on its list. */
-export function isRegistered(variable: Variable): boolean {
-  return engine().state.registeredVariables[variable.name] === variable;
+/** Whether the engine has the tensor on its list of variables. */
+export function isRegistered(tensor: Tensor): boolean {
+  return engine().state.registeredVariables[(tensor as Variable).name] === tensor;
 }
 
 /** Exchanges the data of two tensors of one shape and dtype: the buffers stay where they are. */

@@ -3,27 +3,47 @@ import { add, keep, mul, sub, type Tensor, tidy, type Variable } from "@tensorfl
 import type { LayersModel } from "@tensorflow/tfjs-layers";
 import { describeValue, UnsupportedError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
-import type { Await, Bytes, Layer, Model, Parameter, Site, Stage, Step, Technique } from "../../store.ts";
+import type {
+  Await,
+  Bytes,
+  Layer,
+  Model,
+  Parameter,
+  Shown,
+  Site,
+  Stage,
+  Step,
+  Technique,
+} from "../../store.ts";
 import { isRecord } from "../../plain.ts";
 import { refuseOtherModels } from "../other-models.ts";
 import { capsulesOf } from "./capsule.ts";
 import { alias, backendOf, onBackend, readValues } from "./engine.ts";
-import { packingOf } from "./packing.ts";
-import { type Entry, type Inventory, readLayersModel, readVariables } from "./parameters.ts";
+import { costOf } from "./cost.ts";
+import {
+  type Entry,
+  type GraphModel,
+  type Inventory,
+  readGraphModel,
+  readLayersModel,
+  readVariables,
+} from "./parameters.ts";
 import { checkTensor } from "./steps.ts";
-import { costOfSwap, SwapStage } from "./swap.ts";
+import { StreamStage } from "./stream.ts";
+import { SwapStage } from "./swap.ts";
+import { useBytesOf } from "./use.ts";
 
-/** A model whose parameters a theater can modify: layers, or variables by name. */
-export type TfjsModel = LayersModel | Readonly<Record<string, Variable>> | readonly Variable[];
+/** A model whose parameters a theater can modify: layers, a graph, or variables by name. */
+export type TfjsModel = LayersModel | GraphModel | Readonly<Record<string, Variable>> | readonly Variable[];
 
 /** Whether a custom function's result is added to the parameter. */
 function addsDelta(step: Step<Tensor>): boolean {
   return step.op === "replace" && step.by.kind === "computed" && step.by.returns === "delta";
 }
 
-class VariableSite implements Site<Tensor> {
+class TensorSite implements Site<Tensor> {
   readonly entry: Entry;
-  readonly offers: readonly Technique[] = ["swap"];
+  readonly offers: readonly Technique[] = ["swap", "stream"];
 
   constructor(entry: Entry) {
     this.entry = entry;
@@ -33,8 +53,8 @@ class VariableSite implements Site<Tensor> {
     return this.entry.parameter;
   }
 
-  get key(): Variable {
-    return this.entry.variable;
+  get key(): Tensor {
+    return this.entry.tensor;
   }
 
   overlaps(): Iterable<object> {
@@ -42,9 +62,9 @@ class VariableSite implements Site<Tensor> {
     return [];
   }
 
-  cost(_technique: Technique, shown: readonly Layer<Tensor>[], added: Layer<Tensor>): Bytes {
+  cost(technique: Technique, shown: readonly Layer<Tensor>[], added: Layer<Tensor>): Bytes {
     if (this.parameter.dtype !== "float32") this.#assertNoArithmetic(added);
-    return costOfSwap(this.parameter, shown, added, backendOf(this.entry.variable).name);
+    return costOf(technique, this.parameter, shown, added, backendOf(this.entry.tensor).name);
   }
 
   #assertNoArithmetic({ steps }: Layer<Tensor>): void {
@@ -57,17 +77,18 @@ class VariableSite implements Site<Tensor> {
     );
   }
 
-  stage(): Stage<Tensor> {
-    return new SwapStage(this.entry.variable, this.parameter);
+  stage(technique: Technique): Stage<Tensor> {
+    const { tensor, parameter, loop } = this.entry;
+    return technique === "swap" ? new SwapStage(tensor, parameter) : new StreamStage(tensor, parameter, loop);
   }
 
   fingerprint(): Await<string> {
-    const values = readValues(this.entry.variable);
+    const values = readValues(this.entry.tensor);
     return ArrayBuffer.isView(values) ? fingerprint(values) : values.then(fingerprint);
   }
 
   read(): Await<ArrayLike<number>> {
-    return readValues(this.entry.variable);
+    return readValues(this.entry.tensor);
   }
 
   check(value: Tensor, role: string): void {
@@ -75,21 +96,21 @@ class VariableSite implements Site<Tensor> {
   }
 
   isLive(value: Tensor): boolean {
-    return value === this.entry.variable;
+    return value === this.entry.tensor;
   }
 
   assertAlive(): void {
-    const { variable, parameter } = this.entry;
-    if (!variable.isDisposed) return;
+    const { tensor, parameter } = this.entry;
+    if (!tensor.isDisposed) return;
     throw new TypeError(`${JSON.stringify(parameter.name)} is disposed. Nothing was changed. Make it anew.`);
   }
 
   average(previous: Tensor | undefined, weight: number): Tensor {
-    const { variable } = this.entry;
-    // Variables are rebound, never written: an alias of the data is a copy.
-    if (previous === undefined) return alias(variable);
-    const next = onBackend(backendOf(variable).name, () =>
-      keep(tidy(() => add(previous, mul(sub(variable, previous), weight)))),
+    const { tensor } = this.entry;
+    // Tensors are rebound, never written: an alias of the data is a copy.
+    if (previous === undefined) return alias(tensor);
+    const next = onBackend(backendOf(tensor).name, () =>
+      keep(tidy(() => add(previous, mul(sub(tensor, previous), weight)))),
     );
     previous.dispose();
     return next;
@@ -104,23 +125,21 @@ class VariableSite implements Site<Tensor> {
   }
 }
 
+function isGraphModel(value: unknown): value is GraphModel {
+  return typeof value === "object" && value !== null && "modelVersion" in value && "execute" in value;
+}
+
 function inventoryOf(model: TfjsModel): Inventory {
   refuseOtherModels(model, "surgical-theater/tfjs");
   const value: unknown = model;
   if (Array.isArray(value)) return readVariables(value);
-  if (typeof value === "object" && value !== null && "modelVersion" in value && "execute" in value) {
-    throw new UnsupportedError(
-      "entry_point",
-      "tf.GraphModel is not supported: its weights are constants of a graph. Nothing was changed. " +
-        "Use a tf.LayersModel, or a record of tf.Variables.",
-    );
-  }
+  if (isGraphModel(value)) return readGraphModel(value);
   if (typeof (value as LayersModel | undefined | null)?.predict === "function") {
     return readLayersModel(value as LayersModel);
   }
   if (isRecord(value)) return readVariables(value);
   throw new TypeError(
-    `a TensorFlow.js model is a tf.LayersModel or a record or list of tf.Variables, got ${describeValue(value)}. ` +
+    `a TensorFlow.js model is a tf.LayersModel, a tf.GraphModel or a record or list of tf.Variables, got ${describeValue(value)}. ` +
       "Nothing was changed.",
   );
 }
@@ -132,7 +151,7 @@ function inventoryOf(model: TfjsModel): Inventory {
  */
 export function tfjsModel(model: TfjsModel): Model<Tensor> {
   const inventory = inventoryOf(model);
-  const sites = inventory.entries.map((entry) => new VariableSite(entry));
+  const sites = inventory.entries.map((entry) => new TensorSite(entry));
   return {
     kind: inventory.kind,
     emptyHint:
@@ -142,13 +161,14 @@ export function tfjsModel(model: TfjsModel): Model<Tensor> {
     // Tensors are immutable: a handle on the original costs no bytes and brings it back.
     watchesAll: true,
     capsules: capsulesOf(inventory),
-    engineBytes(targets) {
-      const modified = new Map<Entry, readonly Layer<Tensor>[]>();
+    exports: inventory.kind !== "set of tf.Variables",
+    useBytes(targets) {
+      const shown = new Map<Entry, Shown<Tensor>>();
       for (const site of sites) {
-        const layers = targets.get(site);
-        if (layers !== undefined) modified.set(site.entry, layers);
+        const of = targets.get(site);
+        if (of !== undefined) shown.set(site.entry, of);
       }
-      return packingOf(inventory.entries, modified);
+      return useBytesOf(inventory.entries, shown);
     },
   };
 }

@@ -4,7 +4,7 @@
  * beside the originals' packed copies.
  */
 import type { Tensor } from "@tensorflow/tfjs-core";
-import type { Layer } from "../../store.ts";
+import type { Shown } from "../../store.ts";
 import { backendOf } from "./engine.ts";
 import type { Entry } from "./parameters.ts";
 import { zerosKey } from "./zeros.ts";
@@ -24,36 +24,48 @@ function packedBytes({ parameter: { shape, name } }: Entry): number {
   return 4 * (size / channels + 1) * Math.ceil(channels / CHANNELS) * CHANNELS;
 }
 
-type Targets = ReadonlyMap<Entry, readonly Layer<Tensor>[]>;
+type Targets = ReadonlyMap<Entry, Shown<Tensor>>;
 
 /** Names the data that `entry` shows: shared zeros have one name, everything else its parameter's. */
 function dataOf(entry: Entry, targets: Targets): string {
-  const last = targets.get(entry)?.at(-1)?.steps.at(-1);
+  const last = targets.get(entry)?.layers.at(-1)?.steps.at(-1);
   return last?.op === "zero" ? zerosKey(entry.parameter, "wasm") : entry.parameter.name;
 }
 
 /**
- * Estimate of the packed copies made when `targets` are first used. A layer's kernel is packed together with its
- * bias: modifying either packs the kernel again, and the same pair of buffers in two layers is packed once.
+ * Estimate of the packed copies that using `targets` as modified makes. A layer's kernel is packed together with its
+ * bias: modifying either packs the kernel again, and the same pair of buffers in two layers is packed once. What is
+ * streamed is packed for one use at a time.
  */
 export function packingOf(entries: readonly Entry[], targets: Targets): number {
-  const touched = new Set<string>();
-  for (const { parameter } of targets.keys()) touched.add(parameter.layer);
+  const touched = new Map<string, boolean>();
+  for (const [{ parameter }, { technique }] of targets) {
+    touched.set(parameter.layer, technique === "stream" || touched.get(parameter.layer) === true);
+  }
   const biases = new Map<string, Entry>();
   for (const entry of entries) {
     if (entry.parameter.name.endsWith("/bias")) biases.set(entry.parameter.layer, entry);
   }
-  const packed = new Map<string, number>();
+  const swapped = new Map<string, number>();
+  let streamed = 0;
   for (const entry of entries) {
     const { shape, dtype, layer } = entry.parameter;
-    if (shape.length < 2 || dtype !== "float32" || !touched.has(layer) || unpacked.test(entry.layerClass))
+    const isStreamed = touched.get(layer);
+    if (
+      isStreamed === undefined ||
+      shape.length < 2 ||
+      dtype !== "float32" ||
+      unpacked.test(entry.layerClass)
+    )
       continue;
-    if (backendOf(entry.variable).name !== "wasm") continue;
+    if (backendOf(entry.tensor).name !== "wasm") continue;
+    if (isStreamed) {
+      streamed = Math.max(streamed, packedBytes(entry));
+      continue;
+    }
     const bias = biases.get(layer);
     const pair = `${dataOf(entry, targets)} + ${bias === undefined ? "" : dataOf(bias, targets)}`;
-    packed.set(pair, packedBytes(entry));
+    swapped.set(pair, packedBytes(entry));
   }
-  let sum = 0;
-  for (const bytes of packed.values()) sum += bytes;
-  return sum;
+  return [...swapped.values()].reduce((sum, bytes) => sum + bytes, streamed);
 }

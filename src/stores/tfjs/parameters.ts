@@ -1,6 +1,6 @@
 /** Finds the variables of a model: every layer's, nested, wrapped, shared and tied ones once each. */
 import { type Tensor, util, Variable } from "@tensorflow/tfjs-core";
-import type { layers as tfl, LayersModel, LayerVariable } from "@tensorflow/tfjs-layers";
+import type { layers as tfl, LayersModel, LayerVariable, RNN } from "@tensorflow/tfjs-layers";
 import { describeValue, UnsupportedError } from "../../errors.ts";
 import { layerPathOf } from "../../layers.ts";
 import type { Parameter } from "../../store.ts";
@@ -8,12 +8,23 @@ import type { Parameter } from "../../store.ts";
 /** Any layer, container or cell. */
 type Layer = tfl.Layer;
 
-/** A variable as a parameter, with the layers it belongs to from the outermost in. */
+/** A tensor of a model, most often a variable, as a parameter. */
 export interface Entry {
   readonly parameter: Parameter;
-  readonly variable: Variable;
-  /** Class name of its layer; what a variable is used for depends on it. Empty for bare variables. */
+  readonly tensor: Tensor;
+  /** Class name of its layer; what it is used for depends on it. Empty where there are no layers. */
   readonly layerClass: string;
+  /** The outermost layer that runs over time steps with it: each step uses it again. */
+  readonly loop: Layer | undefined;
+}
+
+/** A `tf.GraphModel`, described by what is used of it: the package it comes from is not needed. */
+export interface GraphModel {
+  readonly modelVersion: string;
+  /** Its constants, by node. */
+  readonly weights: Readonly<Record<string, readonly Tensor[]>>;
+  // Whatever its arguments are.
+  execute(...args: never[]): unknown;
 }
 
 /** Everything of a model that a theater touches. */
@@ -57,16 +68,36 @@ function collect(layer: Layer, into: Map<Layer, readonly LayerVariable[]>): void
   );
 }
 
-class Collector {
-  readonly #byVariable = new Map<Variable, Entry & { readonly aliases: string[] }>();
+/** For each weight the outermost layer that runs over time steps with it. */
+function loopsOf(layers: Iterable<Layer>): ReadonlyMap<LayerVariable, Layer> {
+  const loops = new Map<LayerVariable, Layer>();
+  for (const layer of layers) {
+    const isRecurrent = typeof (layer as RNN).getStates === "function";
+    if (!isRecurrent && layer.getClassName() !== "TimeDistributed") continue;
+    for (const weight of layer.weights) if (!loops.has(weight)) loops.set(weight, layer);
+  }
+  return loops;
+}
 
-  add(name: string, variable: Variable, layer: string, layerIndex: number, layerClass: string): void {
-    const tied = this.#byVariable.get(variable);
+/** Where in a model a tensor was found. */
+interface Place {
+  readonly layer: string;
+  readonly layerIndex: number;
+  readonly layerClass?: string;
+  readonly loop?: Layer | undefined;
+}
+
+/** Makes entries of tensors, tied ones into one. */
+class Collector {
+  readonly #byTensor = new Map<Tensor, Entry & { readonly aliases: string[] }>();
+
+  add(name: string, tensor: Tensor, { layer, layerIndex, layerClass = "", loop }: Place): void {
+    const tied = this.#byTensor.get(tensor);
     if (tied !== undefined) {
       if (tied.parameter.name !== name && !tied.aliases.includes(name)) tied.aliases.push(name);
       return;
     }
-    const { dtype, shape, trainable } = variable;
+    const { dtype, shape } = tensor;
     if (dtype !== "float32" && dtype !== "int32" && dtype !== "bool") {
       throw new UnsupportedError(
         "dtype",
@@ -75,14 +106,15 @@ class Collector {
       );
     }
     const aliases: string[] = [];
-    const index = this.#byVariable.size;
-    const bytes = variable.size * util.bytesPerElement(dtype);
+    const index = this.#byTensor.size;
+    const bytes = tensor.size * util.bytesPerElement(dtype);
+    const trainable = tensor instanceof Variable && tensor.trainable;
     const parameter = { name, aliases, layer, index, layerIndex, shape: [...shape], dtype, bytes, trainable };
-    this.#byVariable.set(variable, { parameter, variable, layerClass, aliases });
+    this.#byTensor.set(tensor, { parameter, tensor, layerClass, loop, aliases });
   }
 
   entries(): readonly Entry[] {
-    return [...this.#byVariable.values()];
+    return [...this.#byTensor.values()];
   }
 }
 
@@ -126,16 +158,16 @@ export function readLayersModel(model: LayersModel): Inventory {
     const first = !bearers.has(weight.originalName);
     bearers.set(weight.originalName, first || bearer === weight ? weight : undefined);
   }
-  const collector = new Collector();
-  for (const { weight, path, layerIndex, layerClass } of found) {
-    const variable = weight.read() as Variable;
-    if (bearers.get(weight.originalName) === weight) {
-      collector.add(weight.originalName, variable, path, layerIndex, layerClass);
-    }
-    collector.add(weight.name, variable, path, layerIndex, layerClass);
-  }
   const allLayers = new Map<Layer, readonly LayerVariable[]>();
   collect(model, allLayers);
+  const loops = loopsOf(allLayers.keys());
+  const collector = new Collector();
+  for (const { weight, path, layerIndex, layerClass } of found) {
+    const tensor = weight.read();
+    const place = { layer: path, layerIndex, layerClass, loop: loops.get(weight) };
+    if (bearers.get(weight.originalName) === weight) collector.add(weight.originalName, tensor, place);
+    collector.add(weight.name, tensor, place);
+  }
   return {
     kind: "tf.LayersModel",
     entries: collector.entries(),
@@ -167,7 +199,7 @@ export function readVariables(variables: Readonly<Record<string, unknown>> | rea
     }
     const layer = layerPathOf(name);
     if (!layers.includes(layer)) layers.push(layer);
-    collector.add(name, value, layer, layers.indexOf(layer), "");
+    collector.add(name, value, { layer, layerIndex: layers.indexOf(layer) });
   }
   return {
     kind: "set of tf.Variables",
@@ -175,4 +207,26 @@ export function readVariables(variables: Readonly<Record<string, unknown>> | rea
     layers,
     allLayers: new Map(),
   };
+}
+
+/**
+ * The weights of a graph model, by the names that its graph gives them; what is made of strings is left out. Its
+ * layers are the paths of these names.
+ */
+export function readGraphModel({ weights }: GraphModel): Inventory {
+  const collector = new Collector();
+  const layers: string[] = [];
+  for (const [node, tensors] of Object.entries(weights)) {
+    for (const [i, tensor] of tensors.entries()) {
+      if (tensor.dtype === "string") continue;
+      if (tensor.isDisposed) {
+        throw new TypeError(`the tf.GraphModel is disposed. Nothing was changed. Load it again.`);
+      }
+      const name = tensors.length > 1 ? `${node}:${i}` : node;
+      const layer = layerPathOf(name);
+      if (!layers.includes(layer)) layers.push(layer);
+      collector.add(name, tensor, { layer, layerIndex: layers.indexOf(layer) });
+    }
+  }
+  return { kind: "tf.GraphModel", entries: collector.entries(), layers, allLayers: new Map() };
 }

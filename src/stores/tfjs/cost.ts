@@ -1,0 +1,91 @@
+/** Bytes of showing layers on a tensor, known before anything is touched. */
+import type { Tensor } from "@tensorflow/tfjs-core";
+import {
+  type Bytes,
+  isComputed,
+  type Layer,
+  type Parameter,
+  type Step,
+  type Technique,
+} from "../../store.ts";
+import { hasZeros, zerosKey } from "./zeros.ts";
+
+type Steps = Layer<Tensor>;
+
+/** Bytes at the worst moment of one step, beyond the value it starts from and the result. */
+function temporaries(step: Step<Tensor>, bytes: number, backend: string): number {
+  if (step.op === "add") return bytes;
+  if (!(step.op === "replace" && step.by.kind === "computed")) return 0;
+  // A delta stands beside the sum; before that, beside what is lent to user code, which wasm need not copy.
+  return step.by.returns === "delta" || backend !== "wasm" ? bytes : 0;
+}
+
+/** Bytes of one pass over the steps. */
+interface FoldBytes {
+  /** Computed results, which stay as long as their steps do. */
+  readonly kept: number;
+  /** The tensor that comes out, if it is a new one. */
+  readonly made: number;
+  /** At the worst moment, both included. */
+  readonly peak: number;
+}
+
+function bytesOfFold(
+  { bytes }: Parameter,
+  steps: readonly Step<Tensor>[],
+  backend: string,
+  isThere: (step: Step<Tensor>) => boolean,
+): FoldBytes {
+  let kept = 0;
+  let value = 0;
+  let peak = 0;
+  for (const step of steps) {
+    const lent = step.op === "zero" || (step.op === "replace" && step.by.kind === "values") || isThere(step);
+    const made = lent ? 0 : bytes;
+    peak = Math.max(peak, kept + value + (isThere(step) ? 0 : temporaries(step, bytes, backend)) + made);
+    // A computed value stays for as long as its step does, under whatever later steps make of it.
+    if (isComputed(step)) kept += made;
+    value = isComputed(step) ? 0 : made;
+  }
+  return { kept, made: value, peak };
+}
+
+/** What has to be computed at opening: under `stream` nothing but the results of user code. */
+function stepsAtOpening(technique: Technique, steps: readonly Step<Tensor>[]): readonly Step<Tensor>[] {
+  return technique === "swap" ? steps : steps.slice(0, steps.map(isComputed).lastIndexOf(true) + 1);
+}
+
+const stepsOf = (layers: readonly Steps[]): readonly Step<Tensor>[] => layers.flatMap(({ steps }) => steps);
+
+/** What `added` adds above the layers shown, whose computed values are there while the new ones are made. */
+export function costOf(
+  technique: Technique,
+  parameter: Parameter,
+  shown: readonly Steps[],
+  added: Steps,
+  backend: string,
+): Bytes {
+  const zero = added.steps.some(({ op }) => op === "zero") && !hasZeros(parameter, backend);
+  const shared = new Map(zero ? [[zerosKey(parameter, backend), parameter.bytes]] : []);
+  const below = stepsOf(shown);
+  const there = new Set(below.filter(isComputed));
+  const heldBy = (steps: readonly Step<Tensor>[]): number => {
+    const { kept, made } = bytesOfFold(parameter, steps, backend, () => false);
+    return technique === "swap" ? kept + made : kept;
+  };
+  const all = [...below, ...added.steps];
+  const held = heldBy(all) - heldBy(below);
+  const opening = stepsAtOpening(technique, added.steps).length > 0 ? stepsAtOpening(technique, all) : [];
+  const { peak } = bytesOfFold(parameter, opening, backend, (step) => there.has(step));
+  return { held, shared, transient: Math.max(0, peak - held) };
+}
+
+/** Under `stream`: what one use of a parameter makes, and what it needs beyond that while it is being made. */
+export function costOfUse(
+  parameter: Parameter,
+  layers: readonly Steps[],
+  backend: string,
+): { readonly made: number; readonly extra: number } {
+  const { made, peak } = bytesOfFold(parameter, stepsOf(layers), backend, isComputed);
+  return { made, extra: peak - made };
+}

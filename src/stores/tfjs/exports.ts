@@ -1,0 +1,46 @@
+/**
+ * A model that is exported while a theater shows other weights: `getWeights`, which `save` reads too, and `toJSON`
+ * fail or give the originals.
+ */
+import type { Tensor } from "@tensorflow/tfjs-core";
+import { layers as tfl, LayersModel } from "@tensorflow/tfjs-layers";
+import { listed, TheaterStateError } from "../../errors.ts";
+import { hook, Hooks } from "./hook.ts";
+import { showing, type Showing } from "./showing.ts";
+
+/** What is shown of the tensors that an export would read. */
+function shownAmong(tensors: readonly Tensor[]): readonly Showing[] {
+  return tensors.flatMap((tensor) => showing.get(tensor) ?? []);
+}
+
+/** @throws TheaterStateError `saved_inside` if a theater does not allow exports */
+function refuse(shown: readonly Showing[], what: string): void {
+  const names = shown.filter(({ rules }) => rules.refuseSaves).map(({ name }) => name);
+  if (names.length === 0) return;
+  throw new TheaterStateError(
+    "saved_inside",
+    `${what} inside a theater would export modified weights: ${listed(names)}. Nothing was exported, and the theater ` +
+      'is still open. Export outside the theater, or choose onSave: "original".',
+    names,
+  );
+}
+
+/** The prototype on which subclasses of `from` find the method. */
+function ownerOf(from: object, name: string): object {
+  let owner = from;
+  while (!Object.hasOwn(owner, name)) owner = Object.getPrototypeOf(owner) as object;
+  return owner;
+}
+
+/** In place while any tensor shows layers. */
+export const exportHooks: Hooks<Showing> = new Hooks<Showing>(() => [
+  hook(ownerOf(tfl.Layer.prototype, "getWeights"), "getWeights", (getWeights, _, args) => {
+    const weights = getWeights(...args) as Tensor[];
+    refuse(shownAmong(weights), "getWeights or save");
+    return weights.map((tensor) => showing.get(tensor)?.original() ?? tensor);
+  }),
+  hook(ownerOf(LayersModel.prototype, "toJSON"), "toJSON", (toJSON, self, args) => {
+    refuse(shownAmong((self as LayersModel).weights.map((weight) => weight.read())), "toJSON");
+    return toJSON(...args);
+  }),
+]);

@@ -1,0 +1,22 @@
+/** Which tensors show modified data at the moment, for what has to treat them differently. */
+import type { Tensor } from "@tensorflow/tfjs-core";
+import type { Rules } from "../../store.ts";
+import { alias } from "./engine.ts";
+
+/** A tensor that shows layers. */
+export interface Showing {
+  readonly name: string;
+  readonly rules: Rules;
+  /** A handle on the original. Lent: it lives as long as the theaters do that are open now. */
+  original(): Tensor;
+  /** A kept handle of the caller's on what is visible. */
+  visible(): Tensor;
+}
+
+/** By the tensor of the model. */
+export const showing: Map<Tensor, Showing> = new Map();
+
+/** A kept handle of the caller's on what `tensor` shows, to whoever uses it in a kernel or reads it. */
+export function handleOn(tensor: Tensor): Tensor {
+  return showing.get(tensor)?.visible() ?? alias(tensor);
+}
