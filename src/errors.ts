@@ -56,6 +56,7 @@ export class TheaterStateError extends SurgicalTheaterError {
     | "already_open"
     | "written_inside"
     | "saved_inside"
+    | "nothing_kept"
     | "needs_async"
     | "promise_returned";
   /** The parameters concerned, if any. */

@@ -67,7 +67,8 @@ export interface Request {
   readonly signal: Signal | undefined;
 }
 
-const known = [
+/** Names of all options. */
+export const optionNames = [
   "modification",
   "layers",
   "technique",
@@ -113,10 +114,10 @@ export function checkOptions<T>(options: Options<T>): Request {
     );
   }
   for (const key of Object.keys(options)) {
-    if (!(known as readonly string[]).includes(key)) {
+    if (!(optionNames as readonly string[]).includes(key)) {
       throw new TypeError(
-        `unknown option ${JSON.stringify(key)}.${didYouMean(key, known)} The model is unchanged. ` +
-          `Options: ${known.join(", ")}.`,
+        `unknown option ${JSON.stringify(key)}.${didYouMean(key, optionNames)} The model is unchanged. ` +
+          `Options: ${optionNames.join(", ")}.`,
       );
     }
   }

@@ -1,17 +1,25 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** The entry points for TensorFlow.js: layers models, and variables of your own. */
+/** The entry points for TensorFlow.js: layers models, graph models, and variables of your own. */
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { type EmaOptions, MovingAverage } from "./ema.ts";
-import { entryPoints, type Synchronous } from "./entry.ts";
+import type { Synchronous } from "./entry.ts";
 import type { Options } from "./options.ts";
 import type { Plan } from "./plan.ts";
 import { type TfjsModel, tfjsModel } from "./stores/tfjs/model.ts";
 import type { AsyncSurgicalTheater, SurgicalTheater } from "./surgical-theater.ts";
+import { entry } from "./tfjs/entry.ts";
 
+export type { GraphModel } from "./stores/tfjs/parameters.ts";
 export type { TfjsModel } from "./stores/tfjs/model.ts";
 export * from "./shared.ts";
-
-const entry = entryPoints<TfjsModel, Tensor>(tfjsModel);
+export {
+  type BestValidation,
+  ValidateEvery,
+  validateEvery,
+  type ValidateEveryOptions,
+  type Validation,
+  type ValidationPoint,
+} from "./tfjs/validate-every.ts";
 
 /**
  * Runs `fn` while `model` shows modified parameters, and puts the same buffers back, whatever happens inside.
@@ -19,7 +27,7 @@ const entry = entryPoints<TfjsModel, Tensor>(tfjsModel);
  * Synchronous: a `fit` that is under way elsewhere cannot run in between. `predict` and `evaluate` are
  * synchronous; read their results inside with `dataSync`, or return the tensor and read it outside.
  *
- * @param model - a built tf.LayersModel, or a record or list of tf.Variables; borrowed until it returns
+ * @param model - a built tf.LayersModel, a tf.GraphModel, or a record or list of tf.Variables; borrowed until it returns
  * @param fn - what to measure; must not return a promise
  * @returns what `fn` returns
  * @throws what `fn` throws, after restoring
