@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -6,24 +6,28 @@ import { packedTarball } from "./packed.ts";
 import { freshFolder, install, remove, root, run, tool } from "./run.ts";
 
 interface Block {
+  readonly page: string;
   readonly file: string;
   readonly line: number;
   readonly code: string;
 }
 
-/** The blocks of README.md fenced as exactly `ts`; each is a program of its own. */
-function readBlocks(): Block[] {
-  const path = join(root, "README.md");
-  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+/** The pages whose examples are run. */
+const pages = ["README.md", "docs/tensorflow.md"];
+
+/** The blocks of a page fenced as exactly `ts`; each is a program of its own. */
+function readBlocks(page: string): Block[] {
+  const text = readFileSync(join(root, page), "utf8");
   return [...text.matchAll(/^```ts[ \t]*\n([\s\S]*?)^```[ \t]*$/gm)].map((match) => {
     const line = text.slice(0, match.index).split("\n").length;
-    return { file: `readme-line-${line}.ts`, line, code: match[1] ?? "" };
+    const name = page.replace(/\W+/g, "-").toLowerCase();
+    return { page, file: `${name}-line-${line}.ts`, line, code: match[1] ?? "" };
   });
 }
 
-const blocks = readBlocks();
+const blocks = pages.flatMap(readBlocks);
 
-describe("README.md", () => {
+describe("the documentation", () => {
   let folder: string;
 
   beforeAll(async () => {
@@ -33,8 +37,8 @@ describe("README.md", () => {
   });
   afterAll(() => remove(folder));
 
-  it("has examples marked `ts`", () => {
-    expect(blocks.length, "README.md has no block fenced as ```ts").toBeGreaterThan(0);
+  it.each(pages)("has examples marked `ts` in %s", (page) => {
+    expect(blocks.filter((block) => block.page === page)).not.toEqual([]);
   });
 
   it("has examples that type-check against the packed package", async () => {
@@ -44,7 +48,7 @@ describe("README.md", () => {
     expect(await run(tool("tsc"), ["-p", folder], folder)).toBe("");
   });
 
-  it.each(blocks)("runs its example at line $line", async ({ file }) => {
+  it.each(blocks)("runs the example of $page at line $line", async ({ file }) => {
     const tsx = join(folder, "node_modules", ".bin", "tsx");
     await expect(run(tsx, [file], folder)).resolves.toBeTypeOf("string");
   });
