@@ -9,7 +9,7 @@ import { type TfjsModel, tfjsModel } from "./stores/tfjs/model.ts";
 import type { AsyncSurgicalTheater, SurgicalTheater } from "./surgical-theater.ts";
 import { entry } from "./tfjs/entry.ts";
 
-export type { GraphModel } from "./stores/tfjs/parameters.ts";
+export type { GraphModel } from "./stores/tfjs/graph-model.ts";
 export type { TfjsModel } from "./stores/tfjs/model.ts";
 export * from "./shared.ts";
 export {

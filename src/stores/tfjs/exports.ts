@@ -2,7 +2,7 @@
  * A model that is exported while a theater shows other weights: `getWeights`, which `save` reads too, and `toJSON`
  * fail or give the originals.
  */
-import type { Tensor } from "@tensorflow/tfjs-core";
+import { serialization, type Tensor } from "@tensorflow/tfjs-core";
 import { layers as tfl, LayersModel } from "@tensorflow/tfjs-layers";
 import { listed, TheaterStateError } from "../../errors.ts";
 import { hook, Hooks } from "./hook.ts";
@@ -32,15 +32,36 @@ function ownerOf(from: object, name: string): object {
   return owner;
 }
 
+/** Where variables are read: stacked cells have a `getWeights` of their own, and so may a user's layers. */
+function readers(): readonly object[] {
+  const own = Object.values(serialization.SerializationMap.getMap().classNameMap)
+    .map(([{ prototype }]) => prototype as object)
+    .filter((each) => each instanceof tfl.Layer && Object.hasOwn(each, "getWeights"));
+  return [...new Set([ownerOf(tfl.Layer.prototype, "getWeights"), ...own])];
+}
+
+/** The variables of a model that exist: one that is disposed of still has a topology. */
+function tensorsOf({ weights }: LayersModel): readonly Tensor[] {
+  return weights.flatMap((weight) => {
+    try {
+      return [weight.read()];
+    } catch {
+      return [];
+    }
+  });
+}
+
 /** In place while any tensor shows layers. */
 export const exportHooks: Hooks<Showing> = new Hooks<Showing>(() => [
-  hook(ownerOf(tfl.Layer.prototype, "getWeights"), "getWeights", (getWeights, _, args) => {
-    const weights = getWeights(...args) as Tensor[];
-    refuse(shownAmong(weights), "getWeights or save");
-    return weights.map((tensor) => showing.get(tensor)?.original() ?? tensor);
-  }),
+  ...readers().map((owner) =>
+    hook(owner, "getWeights", (getWeights, _, args) => {
+      const weights = getWeights(...args) as Tensor[];
+      refuse(shownAmong(weights), "getWeights or save");
+      return weights.map((tensor) => showing.get(tensor)?.original() ?? tensor);
+    }),
+  ),
   hook(ownerOf(LayersModel.prototype, "toJSON"), "toJSON", (toJSON, self, args) => {
-    refuse(shownAmong((self as LayersModel).weights.map((weight) => weight.read())), "toJSON");
+    refuse(shownAmong(tensorsOf(self as LayersModel)), "toJSON");
     return toJSON(...args);
   }),
 ]);

@@ -4,7 +4,8 @@ import type { LayersModel } from "@tensorflow/tfjs-layers";
 import { LayersError, listed, TheaterStateError } from "../../errors.ts";
 import { isFloat } from "../../layers.ts";
 import { alias, exchange } from "./engine.ts";
-import { type Entry, readLayersModel } from "./parameters.ts";
+import { readLayersModel } from "./layers-model.ts";
+import type { Entry } from "./parameters.ts";
 import { handleOn, showing } from "./showing.ts";
 
 /** Kept handles by parameter name. */

@@ -20,14 +20,9 @@ import { refuseOtherModels } from "../other-models.ts";
 import { capsulesOf } from "./capsule.ts";
 import { alias, backendOf, onBackend, readValues } from "./engine.ts";
 import { costOf } from "./cost.ts";
-import {
-  type Entry,
-  type GraphModel,
-  type Inventory,
-  readGraphModel,
-  readLayersModel,
-  readVariables,
-} from "./parameters.ts";
+import { type GraphModel, readGraphModel } from "./graph-model.ts";
+import { readLayersModel } from "./layers-model.ts";
+import { type Entry, type Inventory, readVariables } from "./parameters.ts";
 import { checkTensor } from "./steps.ts";
 import { StreamStage } from "./stream.ts";
 import { SwapStage } from "./swap.ts";
@@ -154,14 +149,13 @@ export function tfjsModel(model: TfjsModel): Model<Tensor> {
   const sites = inventory.entries.map((entry) => new TensorSite(entry));
   return {
     kind: inventory.kind,
-    emptyHint:
-      "Build the model first: give its first layer an inputShape, or call it once. Await it if it is a promise.",
+    emptyHint: inventory.emptyHint,
     sites,
     layers: inventory.layers,
     // Tensors are immutable: a handle on the original costs no bytes and brings it back.
     watchesAll: true,
     capsules: capsulesOf(inventory),
-    exports: inventory.kind !== "set of tf.Variables",
+    exports: inventory.exports,
     useBytes(targets) {
       const shown = new Map<Entry, Shown<Tensor>>();
       for (const site of sites) {

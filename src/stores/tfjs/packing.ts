@@ -24,6 +24,13 @@ function packedBytes({ parameter: { shape, name } }: Entry): number {
   return 4 * (size / channels + 1) * Math.ceil(channels / CHANNELS) * CHANNELS;
 }
 
+function isPacked({ parameter: { shape, dtype }, layerClass, tensor }: Entry): boolean {
+  const isWeight = shape.length >= 2 && dtype === "float32" && !unpacked.test(layerClass);
+  return isWeight && backendOf(tensor).name === "wasm";
+}
+
+const usersOf = (entry: Entry): readonly unknown[] => entry.usedBy ?? [entry];
+
 type Targets = ReadonlyMap<Entry, Shown<Tensor>>;
 
 /** Names the data that `entry` shows: shared zeros have one name, everything else its parameter's. */
@@ -38,9 +45,10 @@ function dataOf(entry: Entry, targets: Targets): string {
  * streamed is packed for one use at a time.
  */
 export function packingOf(entries: readonly Entry[], targets: Targets): number {
-  const touched = new Map<string, boolean>();
-  for (const [{ parameter }, { technique }] of targets) {
-    touched.set(parameter.layer, technique === "stream" || touched.get(parameter.layer) === true);
+  /** What uses a modified parameter, and whether one is streamed. */
+  const touched = new Map<unknown, boolean>();
+  for (const [entry, { technique }] of targets) {
+    for (const key of usersOf(entry)) touched.set(key, technique === "stream" || touched.get(key) === true);
   }
   const biases = new Map<string, Entry>();
   for (const entry of entries) {
@@ -49,21 +57,13 @@ export function packingOf(entries: readonly Entry[], targets: Targets): number {
   const swapped = new Map<string, number>();
   let streamed = 0;
   for (const entry of entries) {
-    const { shape, dtype, layer } = entry.parameter;
-    const isStreamed = touched.get(layer);
-    if (
-      isStreamed === undefined ||
-      shape.length < 2 ||
-      dtype !== "float32" ||
-      unpacked.test(entry.layerClass)
-    )
-      continue;
-    if (backendOf(entry.tensor).name !== "wasm") continue;
-    if (isStreamed) {
+    const uses = usersOf(entry).flatMap((key) => touched.get(key) ?? []);
+    if (uses.length === 0 || !isPacked(entry)) continue;
+    if (uses.includes(true)) {
       streamed = Math.max(streamed, packedBytes(entry));
       continue;
     }
-    const bias = biases.get(layer);
+    const bias = biases.get(entry.parameter.layer);
     const pair = `${dataOf(entry, targets)} + ${bias === undefined ? "" : dataOf(bias, targets)}`;
     swapped.set(pair, packedBytes(entry));
   }

@@ -7,19 +7,22 @@ import { packingOf } from "./packing.ts";
 import type { Entry } from "./parameters.ts";
 
 /**
- * The bytes of using `targets`. What is streamed is made for one kernel, or one recurrent layer, at a time: it is
- * taken that a layer's kernel uses all of the layer's modified parameters at once, the most that it can.
+ * The bytes of using `targets`. What is streamed is made for one use at a time: all parameters that are used at once
+ * are there together, and those that are kept until the model has run beside any of them.
  */
 export function useBytesOf(entries: readonly Entry[], targets: ReadonlyMap<Entry, Shown<Tensor>>): UseBytes {
   const together = new Map<unknown, { made: number; extra: number }>();
-  for (const [{ parameter, tensor, loop }, { technique, layers }] of targets) {
+  const kept = { made: 0, extra: 0 };
+  for (const [{ parameter, tensor, usedBy }, { technique, layers }] of targets) {
     if (technique !== "stream") continue;
-    const group = together.get(loop ?? parameter.layer) ?? { made: 0, extra: 0 };
     const { made, extra } = costOfUse(parameter, layers, backendOf(tensor).name);
-    group.made += made;
-    group.extra = Math.max(group.extra, extra);
-    together.set(loop ?? parameter.layer, group);
+    const groups = usedBy?.map((key) => together.get(key) ?? { made: 0, extra: 0 });
+    for (const group of groups ?? [kept]) {
+      group.made += made;
+      group.extra = Math.max(group.extra, extra);
+    }
+    for (const [i, key] of usedBy?.entries() ?? []) together.set(key, groups![i]!);
   }
-  const transient = Math.max(0, ...[...together.values()].map(({ made, extra }) => made + extra));
-  return { transient, engine: packingOf(entries, targets) };
+  const most = Math.max(kept.extra, ...[...together.values()].map(({ made, extra }) => made + extra));
+  return { transient: kept.made + most, engine: packingOf(entries, targets) };
 }
