@@ -17,9 +17,14 @@ export function faultContract<M, V>(harness: Harness<M, V>, recipes: readonly Re
     api.surgicalTheater(model, { layers: "all", modification: recipe.modification });
 
   /** Closes with the fault and, where that fails, without: what the error does not name is right at once. */
-  const closeTwice = (session: Session<M>, close: () => unknown, point: FaultPoint, n: number): boolean => {
+  const closeTwice = async (
+    session: Session<M>,
+    close: () => unknown,
+    point: FaultPoint,
+    n: number,
+  ): Promise<boolean> => {
     const { thrown, fired } = failing(point, n, close);
-    const off = wrong(harness.read(session.model), session.plain.visible());
+    const off = wrong(await harness.read(session.model), session.plain.visible());
     if (thrown !== undefined) {
       expect(thrown).toBeInstanceOf(RestoreError);
       expect(thrown).toMatchObject({ code: "restore_failed" });
@@ -27,21 +32,33 @@ export function faultContract<M, V>(harness: Harness<M, V>, recipes: readonly Re
       expect(off.filter((name) => !named.has(name))).toEqual([]);
       close();
     } else expect(off).toEqual([]);
-    session.expectVisible();
+    await session.expectVisible();
     return fired;
   };
 
   describe.each(harness.faults)("a failing call of $title, whichever it is", (point) => {
-    const spare = point.isDisposal ? 1 : 0;
+    const spare = point.leaves;
+
+    it("is one that opening makes", () =>
+      onModel(harness, ({ model, expectNoLeak }) => {
+        const makers = recipes.filter((recipe) => {
+          let theater: { close(): unknown } | undefined;
+          const { fired } = failing(point, 1, () => (theater = open(model, recipe)));
+          theater?.close();
+          expectNoLeak(spare);
+          return fired;
+        });
+        expect(makers).not.toEqual([]);
+      }));
 
     it.each(recipes)("while opening, leaves the original: $title", (recipe) =>
       onModel(harness, ({ model, expectOriginal, expectNoLeak }) =>
-        atEveryCall((n) => {
+        atEveryCall(async (n) => {
           let theater: { close(): unknown } | undefined;
           const { thrown, fired } = failing(point, n, () => (theater = open(model, recipe)));
           if (!fired) expect(thrown).toBeUndefined();
           theater?.close();
-          expectOriginal();
+          await expectOriginal();
           expectNoLeak(spare);
           return fired;
         }),
@@ -49,18 +66,18 @@ export function faultContract<M, V>(harness: Harness<M, V>, recipes: readonly Re
     );
 
     it.each(recipes)("while opening over another theater, leaves what that one shows: $title", (inner) =>
-      onModel(harness, ({ model, plain, expectVisible, expectOriginal, expectNoLeak }) => {
+      onModel(harness, async ({ model, plain, expectVisible, expectOriginal, expectNoLeak }) => {
         for (const outer of [recipes[0]!, recipes[2]!, recipes[3]!]) {
-          atEveryCall((n) => {
+          await atEveryCall(async (n) => {
             const below = open(model, outer);
             const key = plain.open(outer.changes);
             let theater: { close(): unknown } | undefined;
             const { fired } = failing(point, n, () => (theater = open(model, inner)));
             theater?.close();
-            expectVisible();
+            await expectVisible();
             below.close();
             plain.close(key);
-            expectOriginal();
+            await expectOriginal();
             expectNoLeak(spare);
             return fired;
           });
@@ -70,10 +87,10 @@ export function faultContract<M, V>(harness: Harness<M, V>, recipes: readonly Re
 
     it.each(recipes)("while closing, is made good by closing again: $title", (recipe) =>
       onModel(harness, (session) =>
-        atEveryCall((n) => {
+        atEveryCall(async (n) => {
           const theater = open(session.model, recipe);
-          const fired = closeTwice(session, () => theater.close(), point, n);
-          session.expectOriginal();
+          const fired = await closeTwice(session, () => theater.close(), point, n);
+          await session.expectOriginal();
           session.expectNoLeak();
           return fired;
         }),
@@ -81,19 +98,19 @@ export function faultContract<M, V>(harness: Harness<M, V>, recipes: readonly Re
     );
 
     it.each(recipes)("while closing under another, is made good by closing again: $title", (recipe) =>
-      onModel(harness, (session) => {
+      onModel(harness, async (session) => {
         const { model, plain } = session;
         const other = recipes[(recipes.indexOf(recipe) + 4) % recipes.length]!;
-        atEveryCall((n) => {
+        await atEveryCall(async (n) => {
           const below = open(model, recipe);
           const above = open(model, other);
           const belowKey = plain.open(recipe.changes);
           const aboveKey = plain.open(other.changes);
           plain.close(belowKey);
-          const fired = closeTwice(session, () => below.close(), point, n);
+          const fired = await closeTwice(session, () => below.close(), point, n);
           plain.close(aboveKey);
           above.close();
-          session.expectOriginal();
+          await session.expectOriginal();
           session.expectNoLeak(spare);
           return fired;
         });
@@ -104,12 +121,12 @@ export function faultContract<M, V>(harness: Harness<M, V>, recipes: readonly Re
   it.each([1, 2, 3, 4, 5])(
     "an opening whose custom function throws at parameter %d of 5 changes nothing",
     (at) =>
-      onModel(harness, ({ model, expectOriginal, expectNoLeak }) => {
+      onModel(harness, async ({ model, expectOriginal, expectNoLeak }) => {
         let calls = 0;
         const mine = new Error("mine");
         const fn = (array: V): V => {
           if (++calls === at) throw mine;
-          return harness.map(array, (value) => value);
+          return harness.same(array);
         };
         for (const returns of ["delta", "value"] as const) {
           calls = 0;
@@ -117,7 +134,7 @@ export function faultContract<M, V>(harness: Harness<M, V>, recipes: readonly Re
           expect(() => api.surgicalTheater(model, { layers: "all", modification })).toThrow(
             expect.objectContaining({ code: "modification_threw", cause: mine }),
           );
-          expectOriginal();
+          await expectOriginal();
           expectNoLeak();
         }
       }),

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ModificationError } from "../../src/errors.ts";
 import { custom } from "../../src/modifications/custom.ts";
 import { scale } from "../../src/modifications/scale.ts";
+import { scaled } from "../support/plain-model.ts";
 import { type Harness, onModel } from "./harness.ts";
 import type { Recipe } from "./recipes.ts";
 
@@ -27,20 +28,20 @@ export function nestingContract<M, V>(harness: Harness<M, V>, recipes: readonly 
 
   describe.each(triples)("three theaters, $title", ({ picks }) => {
     it.each(orders)("show what is still open after each closing, in order %i, %i, %i", (...order) =>
-      onModel(harness, ({ model, plain, expectVisible }) => {
-        const open = picks.map((recipe) => {
-          const opened = {
+      onModel(harness, async ({ model, plain, expectVisible }) => {
+        const open: { theater: ReturnType<typeof api.surgicalTheater>; key: object }[] = [];
+        for (const recipe of picks) {
+          open.push({
             theater: api.surgicalTheater(model, all(recipe)),
             key: plain.open(recipe.changes),
-          };
-          expectVisible();
-          return opened;
-        });
+          });
+          await expectVisible();
+        }
         for (const [step, i] of order.entries()) {
           const { theater, key } = open[i]!;
           const receipt = theater.close();
           plain.close(key);
-          expectVisible();
+          await expectVisible();
           expect(receipt.identical).toBe(true);
           const ways = [...receipt.parameters.values()].map(({ by }) => by === "refolded");
           expect(new Set(ways)).toEqual(new Set([step < 2]));
@@ -56,23 +57,23 @@ export function nestingContract<M, V>(harness: Harness<M, V>, recipes: readonly 
       { what: "throws at the last parameter", at: 5 },
     ];
     it.each(broken)("stays as it was when a custom function $what", ({ at }) =>
-      onModel(harness, ({ model, plain, expectVisible }) => {
+      onModel(harness, async ({ model, plain, expectVisible }) => {
         const theater = api.surgicalTheater(model, all(outer));
         const key = plain.open(outer.changes);
         const counts = harness.counts();
         let calls = 0;
         const thrower = custom<V>((array) => {
           if (++calls === at) throw new Error("no more");
-          return harness.map(array, (value) => value);
+          return harness.same(array);
         });
         const modification = [scale(2), thrower];
         const open = (): unknown => api.surgicalTheater(model, { layers: "all", modification });
         expect(open).toThrow(ModificationError);
-        expectVisible();
+        await expectVisible();
         expect(harness.counts()).toEqual(counts);
         calls = 0;
         expect(open).toThrow(expect.objectContaining({ code: "modification_threw" }));
-        expectVisible();
+        await expectVisible();
         theater.close();
         plain.close(key);
       }),
@@ -83,32 +84,33 @@ export function nestingContract<M, V>(harness: Harness<M, V>, recipes: readonly 
     const [first] = recipes;
 
     it("on some of the parameters leaves the others to the outer one", () =>
-      onModel(harness, ({ model, plain, expectVisible }) => {
+      onModel(harness, async ({ model, plain, expectVisible }) => {
         const outer = api.surgicalTheater(model, all(first!));
         const outerKey = plain.open(first!.changes);
         const inner = api.surgicalTheater(model, { layers: "head", modification: scale(3) });
+        const thrice = scaled(3, harness.arithmetic);
         const key = plain.open([
           {
             once: false,
-            of: (value, name) => (name.startsWith("head") ? value.map((x) => x * 3) : value),
+            of: (value, name) => (name.startsWith("head") ? thrice.of(value, name) : value),
           },
         ]);
-        expectVisible();
+        await expectVisible();
         outer.close();
         plain.close(outerKey);
-        expectVisible();
+        await expectVisible();
         inner.close();
         plain.close(key);
       }));
 
     it("may be opened and closed any number of times without changing the outer one", () =>
-      onModel(harness, ({ model, plain, expectVisible }) => {
+      onModel(harness, async ({ model, plain, expectVisible }) => {
         const outer = api.surgicalTheater(model, all(first!));
         const key = plain.open(first!.changes);
         const counts = harness.counts();
         for (const recipe of recipes) {
           for (let i = 0; i < 10; i++) api.withTheater(model, all(recipe), () => undefined);
-          expectVisible();
+          await expectVisible();
           expect(harness.counts()).toEqual(counts);
         }
         outer.close();
@@ -116,18 +118,18 @@ export function nestingContract<M, V>(harness: Harness<M, V>, recipes: readonly 
       }));
 
     it("without a modification changes nothing that is visible, whichever closes first", () =>
-      onModel(harness, ({ model, plain, expectVisible, expectOriginal }) => {
+      onModel(harness, async ({ model, plain, expectVisible, expectOriginal }) => {
         const guard = api.surgicalTheater(model, {});
         const inner = api.surgicalTheater(model, all(first!));
         const key = plain.open(first!.changes);
-        expectVisible();
+        await expectVisible();
         const above = api.surgicalTheater(model, {});
-        expectVisible();
+        await expectVisible();
         guard.close();
-        expectVisible();
+        await expectVisible();
         inner.close();
         plain.close(key);
-        expectOriginal();
+        await expectOriginal();
         above.close();
       }));
   });
@@ -135,7 +137,7 @@ export function nestingContract<M, V>(harness: Harness<M, V>, recipes: readonly 
   it.each(harness.refusesWrites ? ["error"] : [])(
     "a write under onWrite: %s fails, and changes nothing",
     () =>
-      onModel(harness, ({ model, plain, expectVisible }) => {
+      onModel(harness, async ({ model, plain, expectVisible }) => {
         const [one, two] = [recipes[0]!, recipes[1]!];
         const outer = api.surgicalTheater(model, { ...all(one), onWrite: "discard" });
         plain.open(one.changes);
@@ -144,10 +146,10 @@ export function nestingContract<M, V>(harness: Harness<M, V>, recipes: readonly 
         expect(() => harness.write(model, "block.attn.kernel", 42)).toThrow(
           expect.objectContaining({ code: "written_inside", parameters: ["block.attn.kernel"] }),
         );
-        expectVisible();
+        await expectVisible();
         inner.close();
         plain.close(key);
-        expectVisible();
+        await expectVisible();
         // The strict one is closed.
         harness.write(model, "block.attn.kernel", 42);
         expect(outer.close()).toMatchObject({ identical: true, written: ["block.attn.kernel"] });
@@ -157,7 +159,7 @@ export function nestingContract<M, V>(harness: Harness<M, V>, recipes: readonly 
   it.each(harness.refusesWrites ? (["discard"] as const) : (["error", "discard"] as const))(
     "a write under onWrite: %s is dealt with by whoever closes first",
     (onWrite) =>
-      onModel(harness, ({ model, plain, expectVisible }) => {
+      onModel(harness, async ({ model, plain, expectVisible }) => {
         const [one, two] = [recipes[0]!, recipes[1]!];
         const outer = api.surgicalTheater(model, { ...all(one), onWrite });
         const outerKey = plain.open(one.changes);
@@ -173,7 +175,7 @@ export function nestingContract<M, V>(harness: Harness<M, V>, recipes: readonly 
           );
         } else outer.close();
         plain.close(outerKey);
-        expectVisible();
+        await expectVisible();
         expect(outer.receipt).toMatchObject({ identical: true, written: ["block.attn.kernel"] });
         const receipt = inner.close();
         plain.close(innerKey);

@@ -6,7 +6,7 @@ import { interpolate } from "../../src/modifications/interpolate.ts";
 import { noise } from "../../src/modifications/noise.ts";
 import { scale } from "../../src/modifications/scale.ts";
 import { anyWeights, type Values } from "../support/bits.ts";
-import { type Change, moved, noisy, scaled, zeroed } from "../support/plain-model.ts";
+import { type Change, halfAdded, magnitude, moved, noisy, scaled, zeroed } from "../support/plain-model.ts";
 import type { Harness } from "./harness.ts";
 
 /** A modification and what it must do. */
@@ -16,30 +16,28 @@ export interface Recipe<V> {
   readonly changes: readonly Change[];
 }
 
-const half = (value: Float32Array): Float32Array => value.map((x) => x * 0.5);
-const magnitude = (value: Float32Array): Float32Array => value.map(Math.abs);
-
 /** All recipes for one store. `free` disposes of the arrays they lend. */
 export function recipesOf<M, V>(
   harness: Harness<M, V>,
 ): { readonly recipes: readonly Recipe<V>[]; free(): void } {
+  const { arithmetic } = harness;
   const towards: Values = anyWeights(77);
   const lent = Object.fromEntries(
     Object.entries(towards).map(([name, value]) => [name, harness.array(value, name)]),
   );
   const single: readonly Recipe<V>[] = [
-    { title: "scale", modification: scale(0.9), changes: [scaled(0.9)] },
-    { title: "noise", modification: noise({ std: 0.01, seed: 3 }), changes: [noisy(0.01, 3)] },
+    { title: "scale", modification: scale(0.9), changes: [scaled(0.9, arithmetic)] },
+    { title: "noise", modification: noise({ std: 0.01, seed: 3 }), changes: [noisy(0.01, 3, arithmetic)] },
     { title: "disable", modification: disable(), changes: [zeroed] },
     {
       title: "custom that returns a delta",
-      modification: custom<V>((array) => harness.map(array, half)),
-      changes: [{ once: true, of: (value) => value.map((x) => x + Math.fround(x * 0.5)) }],
+      modification: custom<V>((array) => harness.half(array)),
+      changes: [halfAdded(arithmetic)],
     },
     {
       title: "custom that returns a value",
-      modification: custom<V>((array) => harness.map(array, magnitude), { returns: "value" }),
-      changes: [{ once: true, of: magnitude }],
+      modification: custom<V>((array) => harness.magnitude(array), { returns: "value" }),
+      changes: [magnitude],
     },
     {
       title: "interpolate, all the way",
@@ -49,7 +47,7 @@ export function recipesOf<M, V>(
     {
       title: "interpolate, part of the way",
       modification: interpolate(lent, 0.3),
-      changes: [scaled(1 - 0.3), moved(towards, 0.3, harness.roundsProducts)],
+      changes: [scaled(1 - 0.3, arithmetic), moved(towards, 0.3, arithmetic)],
     },
   ];
   const list = (...titles: string[]): Recipe<V> => {

@@ -29,7 +29,7 @@ export function sequenceContract<M, V>(harness: Harness<M, V>, recipes: readonly
   const { api } = harness;
   const pick = (index: number): Recipe<V> => recipes[index % recipes.length]!;
 
-  function play(session: Session<M>, actions: readonly Action[]): void {
+  async function play(session: Session<M>, actions: readonly Action[]): Promise<void> {
     const { model, plain, expectVisible } = session;
     const open: { theater: ReturnType<typeof api.surgicalTheater>; key: object }[] = [];
     let written = false;
@@ -57,7 +57,7 @@ export function sequenceContract<M, V>(harness: Harness<M, V>, recipes: readonly
         let calls = 0;
         const thrower = custom<V>((array) => {
           if (++calls === at) throw new Error("on purpose");
-          return harness.map(array, (value) => value);
+          return harness.same(array);
         });
         const modification = [pick(recipe).modification, thrower].flat();
         // One that was written refuses before any user code runs.
@@ -87,7 +87,7 @@ export function sequenceContract<M, V>(harness: Harness<M, V>, recipes: readonly
     };
     for (const each of actions) {
       run[each.does](each as never);
-      if (!written) expectVisible();
+      if (!written) await expectVisible();
     }
     while (open.length > 0) close(0);
   }

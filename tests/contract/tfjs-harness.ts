@@ -30,6 +30,8 @@ export async function tfjsHarness(
   const tf = await useBackend(backend);
   const tensor = (value: Float32Array, name: string): Tensor => tf.tensor(value.slice(), [...shapes[name]!]);
   const valuesOf = (array: Tensor): Float32Array => (array.dataSync() as Float32Array).slice();
+  const map = (array: Tensor, change: (value: Float32Array) => Float32Array): Tensor =>
+    tf.tensor(change(valuesOf(array)), array.shape);
   return {
     api: withTechnique(technique),
     technique,
@@ -51,11 +53,16 @@ export async function tfjsHarness(
       tf.tidy(() => variable.assign(tf.fill(variable.shape, value)));
     },
     array: tensor,
-    map: (array, change) => tf.tensor(change(valuesOf(array)), array.shape),
+    half: (array) => map(array, (value) => value.map((x) => x * 0.5)),
+    magnitude: (array) => map(array, (value) => value.map(Math.abs)),
+    same: (array) => map(array, (value) => value),
     freeArray: (array) => array.dispose(),
     free: (model) => tf.dispose(Object.values(model as Model)),
     counts: liveCounts,
-    roundsProducts: true,
+    countsAtRest: () => ({}),
+    arithmetic: { roundsProducts: true, flushesSubnormals: false },
+    readsLater: false,
+    cycles: 1000,
     refusesWrites: technique === "stream",
     faults: engineFaults(),
   };

@@ -9,8 +9,8 @@ export class Fault extends Error {
 /** A method that can be made to fail. */
 export interface FaultPoint {
   readonly title: string;
-  /** Whether a failure leaves the tensor behind that could not be disposed of. */
-  readonly isDisposal: boolean;
+  /** What a failure leaves behind whatever the library does, by the name of the count: nothing, if not named. */
+  readonly leaves: Readonly<Record<string, number>>;
   /** From now on the `n`-th call throws instead of doing its work; `disarm` puts the method back. */
   arm(n: number): { readonly fired: () => boolean; readonly disarm: () => void };
 }
@@ -27,7 +27,8 @@ export function faultPoint<T extends object>(
 ): FaultPoint {
   return {
     title: name,
-    isDisposal: name === "dispose",
+    // The tensor that could not be disposed of.
+    leaves: name === "dispose" ? { numTensors: 1, numDataBuffers: 1, inBackend: 1, buffers: 1 } : {},
     arm(n) {
       const own = Object.getOwnPropertyDescriptor(target, name);
       const method = target[name] as (...args: unknown[]) => unknown;
@@ -70,7 +71,7 @@ export function failing(
 }
 
 /** Calls `attempt` with 1, 2, … until there is no such call. */
-export function atEveryCall(attempt: (n: number) => boolean): void {
-  for (let n = 1; n <= ENOUGH; n++) if (!attempt(n)) return;
+export async function atEveryCall(attempt: (n: number) => boolean | Promise<boolean>): Promise<void> {
+  for (let n = 1; n <= ENOUGH; n++) if (!(await attempt(n))) return;
   expect.fail(`more than ${ENOUGH} operations`);
 }

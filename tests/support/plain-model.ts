@@ -51,19 +51,47 @@ export class PlainModel {
   }
 }
 
+/** How a store computes with float32. */
+export interface Arithmetic {
+  /** Whether `w + a · t` rounds the product before it adds it. */
+  readonly roundsProducts: boolean;
+  /** Whether operands and results that are subnormal are taken for zeros of their sign: WebGPU may do so. */
+  readonly flushesSubnormals: boolean;
+}
+
+type Operation = (a: number, b: number) => number;
+
+const SMALLEST_NORMAL = 2 ** -126;
+
+function flushed(x: number): number {
+  if (x === 0 || !(Math.abs(x) < SMALLEST_NORMAL)) return x;
+  return x < 0 ? -0 : 0;
+}
+
+/** An operation as `arithmetic` does it, but for the rounding, which storing the result does. */
+function as({ flushesSubnormals }: Arithmetic, operation: Operation): Operation {
+  if (!flushesSubnormals) return operation;
+  return (a, b) => flushed(Math.fround(operation(flushed(a), flushed(b))));
+}
+
+const product = (arithmetic: Arithmetic): Operation => as(arithmetic, (a, b) => a * b);
+const sum = (arithmetic: Arithmetic): Operation => as(arithmetic, (a, b) => a + b);
+
 /** `value · factor`, the factor a float32 and the product rounded once. */
-export function scaled(factor: number): Change {
-  return { once: false, of: (value) => value.map((x) => x * Math.fround(factor)) };
+export function scaled(factor: number, arithmetic: Arithmetic): Change {
+  const times = product(arithmetic);
+  return { once: false, of: (value) => value.map((x) => times(x, Math.fround(factor))) };
 }
 
 /** `value + noise`, rounded once. */
-export function noisy(std: number, seed: number): Change {
+export function noisy(std: number, seed: number, arithmetic: Arithmetic): Change {
+  const plus = sum(arithmetic);
   return {
     once: false,
     of: (value, name) => {
       const delta = new Float32Array(value.length);
       fillNoise(delta, noiseSource(seed, name, std, "float32"), 0);
-      return value.map((x, i) => x + delta[i]!);
+      return value.map((x, i) => plus(x, delta[i]!));
     },
   };
 }
@@ -71,11 +99,21 @@ export function noisy(std: number, seed: number): Change {
 /** +0 everywhere. */
 export const zeroed: Change = { once: false, of: (value) => new Float32Array(value.length) };
 
-/** `value + times · towards`; some stores round the product before they add it. */
-export function moved(towards: Values, times: number, roundsProducts: boolean): Change {
-  const round = roundsProducts ? Math.fround : (x: number): number => x;
+/** `value + amount · towards`. */
+export function moved(towards: Values, amount: number, arithmetic: Arithmetic): Change {
+  const [times, plus] = [product(arithmetic), sum(arithmetic)];
+  const round = arithmetic.roundsProducts ? Math.fround : (x: number): number => x;
   return {
     once: false,
-    of: (value, name) => value.map((x, i) => x + round(Math.fround(times) * towards[name]![i]!)),
+    of: (value, name) => value.map((x, i) => plus(x, round(times(Math.fround(amount), towards[name]![i]!)))),
   };
 }
+
+/** `value + value / 2`, the half a float32: what a custom function gives once. */
+export function halfAdded(arithmetic: Arithmetic): Change {
+  const [times, plus] = [product(arithmetic), sum(arithmetic)];
+  return { once: true, of: (value) => value.map((x) => plus(x, Math.fround(times(x, 0.5)))) };
+}
+
+/** `|value|`, which is not arithmetic: no bit but the sign is touched. What a custom function gives once. */
+export const magnitude: Change = { once: true, of: (value) => value.map(Math.abs) };

@@ -1,4 +1,5 @@
 /** What the types of "surgical-theater/tfjs" accept, and what they refuse. */
+import type * as converter from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import * as layers from "@tensorflow/tfjs-layers";
 import { expectTypeOf } from "vitest";
@@ -7,6 +8,7 @@ import {
   custom,
   disable,
   Ema,
+  type GraphModel,
   interpolate,
   type Modification,
   noise,
@@ -15,6 +17,7 @@ import {
   scale,
   surgicalTheater,
   surgicalTheaterAsync,
+  validateEvery,
   withTheater,
   withTheaterAsync,
 } from "../../src/tfjs.ts";
@@ -122,3 +125,45 @@ export async function scopes(): Promise<Receipt> {
   void wrong;
   return theater.close();
 }
+
+// A graph model, as TensorFlow.js declares it.
+declare const graph: converter.GraphModel;
+declare const loading: ReturnType<typeof converter.loadGraphModel>;
+declare const graphSync: ReturnType<typeof converter.loadGraphModelSync>;
+expectTypeOf(graph).toExtend<GraphModel>();
+planTheater(graph, { modification: scale(0.5), layers: "all", onSave: "error" });
+withTheater(graph, {}, () => (graph.predict(x) as tf.Tensor).dataSync()[0]!);
+void withTheaterAsync(graph, {}, () => graph.executeAsync(x));
+planTheater(graph, { modification: interpolate(new Ema(graph, { decay: 0.9 }).weights) });
+planTheater(graphSync, {});
+// @ts-expect-error it must be awaited: use withTheaterAsync
+void withTheater(graph, {}, () => graph.executeAsync(x));
+// @ts-expect-error not loaded yet
+planTheater(loading, {});
+// @ts-expect-error constants are not variables
+planTheater(graph.weights, {});
+// @ts-expect-error a TensorFlow.js model belongs to "surgical-theater/tfjs"
+memory.planTheater(graph, {});
+
+// Techniques and exports.
+planTheater(model, { technique: "stream", onSave: "original" });
+// @ts-expect-error no such policy
+planTheater(model, { onSave: "discard" });
+
+// A callback for fit: alone, in a list, with results of any type.
+const validation = validateEvery(10, ({ model: shown, step }) => ({ step, layers: shown.layers.length }), {
+  modification: () => interpolate(average),
+  mode: "max",
+  score: ({ step }) => step,
+  keepBest: "shown",
+  patience: 3,
+});
+void model.fit(x, x, { callbacks: [validation, new layers.CustomCallback({})] });
+void model.fit(x, x, { callbacks: validation });
+expectTypeOf(validation.history[0]!.result).toEqualTypeOf<{ step: number; layers: number }>();
+expectTypeOf(validation.history[0]!.receipt).toEqualTypeOf<Receipt>();
+expectTypeOf(validateEvery(1, async () => 1).history[0]!.result).toEqualTypeOf<number>();
+// @ts-expect-error not a score
+validateEvery(10, predict, { mode: "max", score: () => "high" });
+// @ts-expect-error no such mode
+validateEvery(10, predict, { mode: "best" });

@@ -16,12 +16,9 @@ import {
 import { anyWeights, bits, shapes } from "../support/bits.ts";
 import { startMeter } from "../support/meter.ts";
 import { backendRuns, type TensorFlow, useBackend } from "../support/tensorflow.ts";
+import { bufferOf, readFromDevice } from "./device.ts";
 
 type Model = Record<string, Variable>;
-
-interface Gpu {
-  readonly tensorMap: { get(dataId: object): { resource: unknown } };
-}
 
 const runs = await backendRuns("webgpu");
 
@@ -33,13 +30,9 @@ function counts(): unknown {
   return { numTensors, numDataBuffers, numBytesInGPU };
 }
 
-/** The device's buffer behind a tensor. */
-const bufferOf = ({ dataId }: Tensor): unknown =>
-  (engine().backend as unknown as Gpu).tensorMap.get(dataId).resource;
-
 async function read(model: Model): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
-  for (const [name, variable] of Object.entries(model)) found[name] = bits(await variable.data());
+  for (const [name, variable] of Object.entries(model)) found[name] = bits(await readFromDevice(variable));
   return found;
 }
 

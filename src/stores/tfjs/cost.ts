@@ -12,9 +12,14 @@ import { hasZeros, zerosKey } from "./zeros.ts";
 
 type Steps = Layer<Tensor>;
 
+/** Values from the host go to a webgpu device through a second buffer. */
+function uploadBytes(bytes: number, backend: string): number {
+  return backend === "webgpu" ? bytes : 0;
+}
+
 /** Bytes at the worst moment of one step, beyond the value it starts from and the result. */
 function temporaries(step: Step<Tensor>, bytes: number, backend: string): number {
-  if (step.op === "add") return bytes;
+  if (step.op === "add") return bytes + (step.delta.kind === "noise" ? uploadBytes(bytes, backend) : 0);
   if (!(step.op === "replace" && step.by.kind === "computed")) return 0;
   // A delta stands beside the sum; before that, beside what is lent to user code, which wasm need not copy.
   return step.by.returns === "delta" || backend !== "wasm" ? bytes : 0;
@@ -77,7 +82,8 @@ export function costOf(
   const held = heldBy(all) - heldBy(below);
   const opening = stepsAtOpening(technique, added.steps).length > 0 ? stepsAtOpening(technique, all) : [];
   const { peak } = bytesOfFold(parameter, opening, backend, (step) => there.has(step));
-  return { held, shared, transient: Math.max(0, peak - held) };
+  const upload = zero ? uploadBytes(parameter.bytes, backend) : 0;
+  return { held, shared, transient: Math.max(upload, peak - held) };
 }
 
 /** Under `stream`: what one use of a parameter makes, and what it needs beyond that while it is being made. */

@@ -2,9 +2,10 @@
  * Technique `stream` at work: one hook on the engine's kernels. A tensor that is streamed shows its modified data
  * while a kernel takes it as input, or while a layer runs that uses it again and again, and the original otherwise.
  */
-import { engine, env, type NamedTensorMap, type Tensor } from "@tensorflow/tfjs-core";
+import { engine, type NamedTensorMap, type Tensor } from "@tensorflow/tfjs-core";
 import type { layers as tfl } from "@tensorflow/tfjs-layers";
 import { hook, Hooks } from "./hook.ts";
+import { submission } from "./submission.ts";
 
 /** A tensor whose modified data is made when it is used. */
 export interface Streamed {
@@ -54,23 +55,6 @@ const kernelHook = new Hooks<Streamed>(() => [
     return stages.length === 0 ? runKernel(...args) : during(stages, () => runKernel(...args));
   }),
 ]);
-
-const BATCH_SIZE = "WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE";
-
-/**
- * WebGPU frees what was disposed of when a batch of kernels is submitted, by default every 15: the modified data of
- * that many kernels would be there at a time.
- */
-const submission = new Hooks<Streamed>(() => {
-  const before = env().getNumber(BATCH_SIZE);
-  env().set(BATCH_SIZE, 1);
-  return [
-    () => {
-      // Somebody may have set it meanwhile: that stays.
-      if (env().getNumber(BATCH_SIZE) === 1) env().set(BATCH_SIZE, before);
-    },
-  ];
-});
 
 const loops = new Map<tfl.Layer, { readonly stages: Set<Streamed>; readonly remove: () => void }>();
 

@@ -10,6 +10,7 @@ import { alias, backendOf, exchange, isRegistered, onBackend, readValues } from 
 import { exportHooks } from "./exports.ts";
 import { Operands } from "./operands.ts";
 import { showing, type Showing } from "./showing.ts";
+import { freeingAtOnce } from "./submission.ts";
 
 /** One tensor of a model while a theater is open on it. */
 export abstract class TensorStage implements Stage<Tensor>, Showing {
@@ -75,7 +76,9 @@ export abstract class TensorStage implements Stage<Tensor>, Showing {
     try {
       // Computed in full before anything is exchanged: a throw leaves what is visible alone.
       next =
-        steps.length === 0 ? alias(original) : onBackend(this.backend, () => this.prepare(original, steps));
+        steps.length === 0
+          ? alias(original)
+          : freeingAtOnce(this.backend, () => onBackend(this.backend, () => this.prepare(original, steps)));
     } catch (error) {
       this.operands.keepOnly(before);
       throw error;

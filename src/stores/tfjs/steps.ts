@@ -1,5 +1,5 @@
 /** The four steps on tensors. A result is a new tensor; what it is made from is never written. */
-import { add, keep, mul, Tensor, tensor as tensorOf, tidy } from "@tensorflow/tfjs-core";
+import { add, keep, mul, reshape, Tensor, tensor as tensorOf, tidy, tile } from "@tensorflow/tfjs-core";
 import { isThenable } from "../../drive.ts";
 import { describeValue, messageOf, ModificationError } from "../../errors.ts";
 import { fillNoise, noiseSource } from "../../random/noise.ts";
@@ -50,7 +50,8 @@ export function checkTensor(
 function lend(value: Tensor, backend: string): Tensor {
   if (backend === "wasm") return alias(value);
   if (backend === "cpu") return keep(tensorOf(value.dataSync().slice(), value.shape, value.dtype));
-  return value.dtype === "float32" ? keep(mul(value, 1)) : alias(value);
+  // No arithmetic, not even by one: a device may take subnormal numbers for zeros.
+  return tidy(() => keep(reshape(tile(reshape(value, [value.size]), [1]), value.shape)));
 }
 
 /** Runs user code on a tensor that is its own, and returns a kept handle on what it returned. */
