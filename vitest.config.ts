@@ -11,7 +11,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["tests/**/*.test.ts"],
-          exclude: ["tests/webgpu/**", "tests/package/**"],
+          exclude: ["tests/webgpu/**", "tests/browser/**", "tests/package/**"],
           sequence: { groupOrder: 0 },
         },
       },
@@ -32,13 +32,22 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "browser",
+          include: ["tests/browser/**/*.test.ts"],
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "package",
           include: ["tests/package/**/*.test.ts"],
           globalSetup: ["tests/package/global-setup.ts"],
           maxWorkers: 2,
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -10,7 +10,8 @@ import "@tensorflow/tfjs-backend-wasm";
 import "./convolution-gradient.ts";
 // In a project of your own: from "surgical-theater/tfjs".
 import { Ema, formatBytes, planTheater, type Receipt, withTheater } from "../../src/tfjs.ts";
-import { batches, loadDigits } from "./digits.ts";
+import { batches } from "./digits.ts";
+import { loadDigits } from "./load.ts";
 import { createModel } from "./model.ts";
 import { percent, Progress } from "./progress.ts";
 import { type Round, validateAll, type Validation } from "./rounds.ts";

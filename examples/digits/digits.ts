@@ -1,6 +1,4 @@
-/** The digits as tensors: some to train on, in batches, and some held out. */
-import { readFileSync } from "node:fs";
-import { gunzipSync } from "node:zlib";
+/** The digits as tensors, and in batches. */
 import * as tf from "@tensorflow/tfjs";
 import { permutation, randomNumbers } from "./random.ts";
 
@@ -12,24 +10,20 @@ export interface Digits {
 
 /** Every run splits and shuffles alike. */
 const seed = 1;
-const heldOutCount = 360;
 const pixels = 64;
 const brightest = 16;
 
-/** Reads all 1,797 digits, and splits them into 1,437 to train on and 360 held out. */
-export function loadDigits(): { readonly training: Digits; readonly heldOut: Digits } {
-  const file = new URL("data/digits.csv.gz", import.meta.url);
-  const lines = gunzipSync(readFileSync(file)).toString("ascii").trimEnd().split("\n");
-  const rows = lines.map((line) => line.split(",").map(Number));
-  const order = permutation(rows.length, randomNumbers(seed));
-  const shuffled = Array.from(order, (i) => rows[i]!);
-  return {
-    heldOut: toTensors(shuffled.slice(0, heldOutCount)),
-    training: toTensors(shuffled.slice(heldOutCount)),
-  };
+/** The digits as numbers, in an order that is the same each time: 64 pixels from 0 to 16 and a label each. */
+export function parseDigits(csv: string): readonly (readonly number[])[] {
+  const rows = csv
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.split(",").map(Number));
+  return Array.from(permutation(rows.length, randomNumbers(seed)), (i) => rows[i]!);
 }
 
-function toTensors(rows: readonly (readonly number[])[]): Digits {
+/** Puts digits on the current backend. */
+export function toTensors(rows: readonly (readonly number[])[]): Digits {
   const values = Float32Array.from(
     rows.flatMap((row) => row.slice(0, pixels).map((each) => each / brightest)),
   );

@@ -65,7 +65,8 @@ export async function backendRuns(name: BackendName): Promise<boolean> {
   }
 }
 
-function enginesRequired(): boolean {
+/** Whether a missing engine is an error: `CI=true` or `REQUIRE_ENGINES=1`. */
+export function enginesRequired(): boolean {
   return process.env["CI"] === "true" || process.env["REQUIRE_ENGINES"] === "1";
 }
 
