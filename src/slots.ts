@@ -70,8 +70,16 @@ function rulesOf(entries: readonly Entry[], parameter: Parameter): Rules {
   };
 }
 
-/** @throws TheaterStateError `busy` while user code is running inside `stage.show` of the slot */
+/** @throws TheaterStateError `busy` while user code runs in the middle of what is shown */
 export function assertIdle(slot: Slot | undefined, name: string): void {
+  if (slot?.stage.isInUse === true) {
+    throw new TheaterStateError(
+      "busy",
+      `${JSON.stringify(name)} is in use by a layer right now, as a theater shows it. Everything is as it was before ` +
+        "this call. Open and close theaters outside of layers.",
+      [name],
+    );
+  }
   if (slot?.busy !== true) return;
   throw new TheaterStateError(
     "busy",

@@ -59,6 +59,12 @@ export function isComputed(step: Step<unknown>): boolean {
   return step.op === "replace" && step.by.kind === "computed";
 }
 
+/** The values that a step is given. */
+export function operandOf<T>(step: Step<T>): T | undefined {
+  if (step.op === "replace" && step.by.kind === "values") return step.by.of;
+  return step.op === "add" && step.delta.kind === "values" ? step.delta.of : undefined;
+}
+
 /** The steps of one theater on one parameter. A layer is known by its identity. */
 export interface Layer<T> {
   readonly steps: readonly Step<T>[];
@@ -115,6 +121,8 @@ export interface Stage<T> {
    * Takes, before anything is shown, what it needs to tell of a write; with `toModify` what it needs to undo one.
    */
   hold(toModify: boolean): void;
+  /** Whether something runs on what is shown right now, so that it must not change. */
+  readonly isInUse: boolean;
   /** Whether something else wrote, or disposed of, the parameter since `show`. */
   written(): "no" | "overwritten" | "disposed";
   /** Bytes held now (no estimate). */

@@ -6,7 +6,7 @@ import { kindOf, type Modification } from "./modification.ts";
 import type { Request } from "./options.ts";
 import { slots } from "./slots.ts";
 import { standardDeviation } from "./statistics.ts";
-import type { Layer, Model, Site, Step } from "./store.ts";
+import { type Layer, type Model, operandOf, type Site, type Step } from "./store.ts";
 
 /** A parameter to modify, and what to show on it. */
 export interface Target<T> {
@@ -57,11 +57,6 @@ function choose<T>(model: Model<T>, request: Request): Chosen<T> {
   }
   const targeted = new Set([...bySite.keys()].map(({ parameter }) => parameter.name));
   return { bySite, leftOut: [...leftOut.values()].filter(({ name }) => !targeted.has(name)) };
-}
-
-function operandOf<T>(step: Step<T>): T | undefined {
-  if (step.op === "replace" && step.by.kind === "values") return step.by.of;
-  return step.op === "add" && step.delta.kind === "values" ? step.delta.of : undefined;
 }
 
 /** The standard deviation of the original, which modifications of this parameter ask for. */

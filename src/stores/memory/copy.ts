@@ -72,6 +72,10 @@ export class CopyStage implements Stage<NumericArray> {
     this.#onRelease = onRelease;
   }
 
+  get isInUse(): boolean {
+    return false;
+  }
+
   hold(toModify: boolean): void {
     const { data } = this.#entry;
     if (toModify) this.#original = data.slice();

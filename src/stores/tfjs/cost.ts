@@ -8,6 +8,7 @@ import {
   type Step,
   type Technique,
 } from "../../store.ts";
+import { isKept } from "./operands.ts";
 import { hasZeros, zerosKey } from "./zeros.ts";
 
 type Steps = Layer<Tensor>;
@@ -27,7 +28,7 @@ function temporaries(step: Step<Tensor>, bytes: number, backend: string): number
 
 /** Bytes of one pass over the steps. */
 interface FoldBytes {
-  /** Computed results, which stay as long as their steps do. */
+  /** Operands of their own, which stay as long as their steps do. */
   readonly kept: number;
   /** The tensor that comes out, if it is a new one. */
   readonly made: number;
@@ -45,10 +46,12 @@ function bytesOfFold(
   let value = 0;
   let peak = 0;
   for (const step of steps) {
-    const lent = step.op === "zero" || (step.op === "replace" && step.by.kind === "values") || isThere(step);
-    const made = lent ? 0 : bytes;
-    peak = Math.max(peak, kept + value + (isThere(step) ? 0 : temporaries(step, bytes, backend)) + made);
-    // A computed value stays for as long as its step does, under whatever later steps make of it.
+    // Values that were made for the step, and a computed result, stay for as long as the step does.
+    if (isKept(step) && !isComputed(step) && !isThere(step)) kept += bytes;
+    const isShared = step.op === "zero" || (step.op === "replace" && !isComputed(step));
+    const isDone = isComputed(step) && isThere(step);
+    const made = isShared || isDone ? 0 : bytes;
+    peak = Math.max(peak, kept + value + (isDone ? 0 : temporaries(step, bytes, backend)) + made);
     if (isComputed(step)) kept += made;
     value = isComputed(step) ? 0 : made;
   }
@@ -73,7 +76,7 @@ export function costOf(
   const zero = added.steps.some(({ op }) => op === "zero") && !hasZeros(parameter, backend);
   const shared = new Map(zero ? [[zerosKey(parameter, backend), parameter.bytes]] : []);
   const below = stepsOf(shown);
-  const there = new Set(below.filter(isComputed));
+  const there = new Set(below.filter(isKept));
   const heldBy = (steps: readonly Step<Tensor>[]): number => {
     const { kept, made } = bytesOfFold(parameter, steps, backend, () => false);
     return technique === "swap" ? kept + made : kept;
@@ -92,6 +95,6 @@ export function costOfUse(
   layers: readonly Steps[],
   backend: string,
 ): { readonly made: number; readonly extra: number } {
-  const { made, peak } = bytesOfFold(parameter, stepsOf(layers), backend, isComputed);
+  const { made, peak } = bytesOfFold(parameter, stepsOf(layers), backend, isKept);
   return { made, extra: peak - made };
 }

@@ -2,10 +2,11 @@
  * A model that is exported while a theater shows other weights: `getWeights`, which `save` reads too, and `toJSON`
  * fail or give the originals.
  */
-import { serialization, type Tensor } from "@tensorflow/tfjs-core";
-import { layers as tfl, LayersModel } from "@tensorflow/tfjs-layers";
+import type { Tensor } from "@tensorflow/tfjs-core";
+import type { LayersModel } from "@tensorflow/tfjs-layers";
 import { listed, TheaterStateError } from "../../errors.ts";
 import { hook, Hooks } from "./hook.ts";
+import { ownersOf } from "./layer-methods.ts";
 import { showing, type Showing } from "./showing.ts";
 
 /** What is shown of the tensors that an export would read. */
@@ -25,21 +26,6 @@ function refuse(shown: readonly Showing[], what: string): void {
   );
 }
 
-/** The prototype on which subclasses of `from` find the method. */
-function ownerOf(from: object, name: string): object {
-  let owner = from;
-  while (!Object.hasOwn(owner, name)) owner = Object.getPrototypeOf(owner) as object;
-  return owner;
-}
-
-/** Where variables are read: stacked cells have a `getWeights` of their own, and so may a user's layers. */
-function readers(): readonly object[] {
-  const own = Object.values(serialization.SerializationMap.getMap().classNameMap)
-    .map(([{ prototype }]) => prototype as object)
-    .filter((each) => each instanceof tfl.Layer && Object.hasOwn(each, "getWeights"));
-  return [...new Set([ownerOf(tfl.Layer.prototype, "getWeights"), ...own])];
-}
-
 /** The variables of a model that exist: one that is disposed of still has a topology. */
 function tensorsOf({ weights }: LayersModel): readonly Tensor[] {
   return weights.flatMap((weight) => {
@@ -53,15 +39,17 @@ function tensorsOf({ weights }: LayersModel): readonly Tensor[] {
 
 /** In place while any tensor shows layers. */
 export const exportHooks: Hooks<Showing> = new Hooks<Showing>(() => [
-  ...readers().map((owner) =>
+  ...ownersOf("getWeights").map((owner) =>
     hook(owner, "getWeights", (getWeights, _, args) => {
       const weights = getWeights(...args) as Tensor[];
       refuse(shownAmong(weights), "getWeights or save");
       return weights.map((tensor) => showing.get(tensor)?.original() ?? tensor);
     }),
   ),
-  hook(ownerOf(LayersModel.prototype, "toJSON"), "toJSON", (toJSON, self, args) => {
-    refuse(shownAmong(tensorsOf(self as LayersModel)), "toJSON");
-    return toJSON(...args);
-  }),
+  ...ownersOf("toJSON").map((owner) =>
+    hook(owner, "toJSON", (toJSON, self, args) => {
+      refuse(shownAmong(tensorsOf(self as LayersModel)), "toJSON");
+      return toJSON(...args);
+    }),
+  ),
 ]);

@@ -1,6 +1,6 @@
 /**
- * What other code does to a streamed tensor outside of kernels: reading it gives the modified values; writing to it
- * fails, before a training step has computed or changed anything.
+ * What other code does to a streamed tensor outside of kernels: reading it, or making a variable of it, gives the
+ * modified values; writing to it fails, before a training step has computed or changed anything.
  */
 import {
   AdadeltaOptimizer,
@@ -14,12 +14,13 @@ import {
   SGDOptimizer,
   type Tensor,
   tidy,
-  type Variable,
+  Variable,
 } from "@tensorflow/tfjs-core";
-import { LayersModel } from "@tensorflow/tfjs-layers";
+import { type layers as tfl, LayersModel } from "@tensorflow/tfjs-layers";
 import { isThenable } from "../../drive.ts";
 import { listed, TheaterStateError } from "../../errors.ts";
-import { hook, Hooks } from "./hook.ts";
+import { type Around, hook, Hooks } from "./hook.ts";
+import { ownersOf } from "./layer-methods.ts";
 import type { Showing } from "./showing.ts";
 
 const optimizers = [
@@ -68,7 +69,28 @@ const namesOf = (gradients: unknown): readonly string[] =>
     ? (gradients as readonly { readonly name: string }[]).map(({ name }) => name)
     : Object.keys(gradients as object);
 
-const trainingHooks = new Hooks<Guarded>(() => [
+/** Gives a method that takes over the data of its first argument what that shows. */
+const takingOver: Around = (method, _, [from, ...rest]) => {
+  const stage = guarded.get(from as Tensor)?.stage;
+  if (stage?.isDue !== true) return method(from, ...rest);
+  const handle = stage.visible();
+  try {
+    return method(handle, ...rest);
+  } finally {
+    stage.discard(handle);
+  }
+};
+
+const hooks = new Hooks<Guarded>(() => [
+  // Before the first weight is written.
+  ...(["setWeights", "loadWeights"] as const).flatMap((name) =>
+    ownersOf(name).map((owner) =>
+      hook(owner, name, (set, self, args) => {
+        refuseWrites((self as tfl.Layer).weights.map((weight) => weight.read()));
+        return set(...args);
+      }),
+    ),
+  ),
   // Before it begins: TensorFlow.js leaks the shuffled indices of an epoch that fails.
   ...(["fit", "fitDataset"] as const).map((name) =>
     hook(LayersModel.prototype, name, async (fit, self, args) => {
@@ -88,6 +110,8 @@ const trainingHooks = new Hooks<Guarded>(() => [
       return apply(...args);
     }),
   ),
+  hook(engine(), "makeVariable", takingOver),
+  hook(Variable.prototype, "assign", takingOver),
 ]);
 
 function guardRead(stage: Guarded, name: "data" | "dataSync" | "bytes" | "dataToGPU"): () => void {
@@ -111,7 +135,7 @@ function guardRead(stage: Guarded, name: "data" | "dataSync" | "bytes" | "dataTo
 export function guard(stage: Guarded): void {
   const { tensor } = stage;
   if (guarded.has(tensor)) return;
-  trainingHooks.add(stage);
+  hooks.add(stage);
   const remove = (["data", "dataSync", "bytes", "dataToGPU"] as const).map((name) => guardRead(stage, name));
   if ("assign" in tensor) {
     remove.push(
@@ -130,5 +154,5 @@ export function unguard(stage: Guarded): void {
   if (found?.stage !== stage) return;
   for (const remove of found.remove) remove();
   guarded.delete(stage.tensor);
-  trainingHooks.delete(stage);
+  hooks.delete(stage);
 }

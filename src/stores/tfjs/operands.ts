@@ -1,13 +1,19 @@
 /** What the steps shown on one tensor bring along, and the tensor that they make of it. */
 import type { Tensor } from "@tensorflow/tfjs-core";
-import { isComputed, type Parameter, type Step } from "../../store.ts";
+import { isComputed, operandOf, type Parameter, type Step } from "../../store.ts";
 import type { Bin } from "./bin.ts";
 import { alias } from "./engine.ts";
-import { handleOn } from "./showing.ts";
+import { handleOn, isMadeFor } from "./showing.ts";
 import { arithmetic, replacementOf } from "./steps.ts";
 import { keyOfZeros, returnZeros, takeZeros } from "./zeros.ts";
 
 type Steps = readonly Step<Tensor>[];
+
+/** Whether a step keeps a computed result, or values that are made for it: those of a tensor that is streamed. */
+export function isKept(step: Step<Tensor>): boolean {
+  const given = operandOf(step);
+  return isComputed(step) || (given !== undefined && isMadeFor(given));
+}
 
 /** Kept handles on zeros, given values and computed results, one for each step that is shown. */
 export class Operands {
@@ -15,6 +21,8 @@ export class Operands {
   readonly #backend: string;
   readonly #bin: Bin;
   readonly #ofStep = new Map<Step<Tensor>, Tensor>();
+  /** Steps whose operand is data of their own. */
+  readonly #own = new Set<Step<Tensor>>();
 
   constructor(parameter: Parameter, backend: string, bin: Bin) {
     this.#parameter = parameter;
@@ -67,10 +75,13 @@ export class Operands {
   #operandOf(step: Step<Tensor>, value: Tensor): Tensor | undefined {
     let operand = this.#ofStep.get(step);
     if (operand !== undefined) return operand;
+    const isOwn = isKept(step);
     if (step.op === "replace") {
       operand = replacementOf(value, step.by, this.#parameter, this.#backend, this.#bin);
     } else if (step.op === "add" && step.delta.kind === "values") operand = handleOn(step.delta.of);
-    if (operand !== undefined) this.#ofStep.set(step, operand);
+    if (operand === undefined) return undefined;
+    this.#ofStep.set(step, operand);
+    if (isOwn) this.#own.add(step);
     return operand;
   }
 
@@ -79,6 +90,7 @@ export class Operands {
     for (const [step, operand] of this.#ofStep) {
       if (needed.includes(step)) continue;
       this.#ofStep.delete(step);
+      this.#own.delete(step);
       if (step.op === "zero") returnZeros(operand, this.#bin);
       else this.#bin.put(operand);
     }
@@ -86,12 +98,12 @@ export class Operands {
 
   /** The data that belongs to somebody else: given values, shared zeros. */
   *lent(): Iterable<object> {
-    for (const [step, { dataId }] of this.#ofStep) if (!isComputed(step)) yield dataId;
+    for (const [step, { dataId }] of this.#ofStep) if (!this.#own.has(step)) yield dataId;
   }
 
-  /** The data that was computed for a step. */
-  *computed(): Iterable<object> {
-    for (const [step, { dataId }] of this.#ofStep) if (isComputed(step)) yield dataId;
+  /** The data that was made for a step. */
+  *own(): Iterable<object> {
+    for (const [step, { dataId }] of this.#ofStep) if (this.#own.has(step)) yield dataId;
   }
 
   /** Names of the shared zeros. */

@@ -11,10 +11,17 @@ export interface Showing {
   original(): Tensor;
   /** A kept handle of the caller's on what is visible. */
   visible(): Tensor;
+  /** Whether that handle is on data of its own, made for it. */
+  readonly isMadeWhenUsed: boolean;
 }
 
 /** By the tensor of the model. */
 export const showing: Map<Tensor, Showing> = new Map();
+
+/** Whether a handle on what `tensor` shows is on data that is made for it. */
+export function isMadeFor(tensor: Tensor): boolean {
+  return showing.get(tensor)?.isMadeWhenUsed === true;
+}
 
 /** A kept handle of the caller's on what `tensor` shows, to whoever uses it in a kernel or reads it. */
 export function handleOn(tensor: Tensor): Tensor {

@@ -59,15 +59,17 @@ export abstract class TensorStage implements Stage<Tensor>, Showing {
 
   abstract visible(): Tensor;
 
-  /** @throws TheaterStateError where this is not the moment to change what is shown */
-  protected assertIdle(): void {}
+  abstract readonly isMadeWhenUsed: boolean;
+
+  get isInUse(): boolean {
+    return false;
+  }
 
   hold(): void {
     this.handle = alias(this.tensor);
   }
 
   show(layers: readonly Layer<Tensor>[], rules: Rules): void {
-    this.assertIdle();
     const steps = layers.length === 1 ? layers[0]!.steps : layers.flatMap((layer) => layer.steps);
     const before = this.operands.steps;
     const original = this.handle ?? this.tensor;
@@ -140,7 +142,7 @@ export abstract class TensorStage implements Stage<Tensor>, Showing {
   bytes(): Bytes {
     const { bytes } = this.#parameter;
     const lent = new Set<object>([this.data, ...this.operands.lent()]);
-    const own = new Set<object>([this.shown, ...this.operands.computed()]);
+    const own = new Set<object>([this.shown, ...this.operands.own()]);
     const held = [...own].filter((data) => !lent.has(data)).length * bytes;
     const shared = new Map([...this.operands.zeros()].map((key) => [key, bytes]));
     return { held, shared, transient: 0 };
@@ -157,7 +159,6 @@ export abstract class TensorStage implements Stage<Tensor>, Showing {
   }
 
   release(how: "restore" | "keep"): "identity" {
-    this.assertIdle();
     this.#hide();
     if (how === "restore" && !this.tensor.isDisposed) this.#exchangeBack();
     // What was written stays, or the tensor is gone: then the handle holds nothing but the original.

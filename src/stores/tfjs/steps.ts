@@ -6,6 +6,7 @@ import { fillNoise, noiseSource } from "../../random/noise.ts";
 import type { Parameter, Replacement, Step } from "../../store.ts";
 import type { Bin } from "./bin.ts";
 import { alias } from "./engine.ts";
+import { handleOn } from "./showing.ts";
 
 const unchanged = "Every parameter is as it was before the call.";
 
@@ -97,7 +98,7 @@ export function replacementOf(
   backend: string,
   bin: Bin,
 ): Tensor {
-  if (by.kind === "values") return alias(by.of);
+  if (by.kind === "values") return handleOn(by.of);
   const computed = compute(value, by, parameter, backend, bin);
   if (by.returns === "value") return computed;
   try {

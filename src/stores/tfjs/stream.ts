@@ -4,7 +4,6 @@
  */
 import { engine, type Tensor } from "@tensorflow/tfjs-core";
 import type { layers as tfl } from "@tensorflow/tfjs-layers";
-import { TheaterStateError } from "../../errors.ts";
 import type { Parameter, Step } from "../../store.ts";
 import { alias, exchange, onBackend } from "./engine.ts";
 import { guard, type Guarded, unguard } from "./guards.ts";
@@ -25,6 +24,7 @@ function untaped<R>(fn: () => R): R {
 
 /** One tensor while it is streamed. */
 export class StreamStage extends TensorStage implements Streamed, Guarded {
+  readonly isMadeWhenUsed = true;
   readonly #loop: tfl.Layer | undefined;
   #steps: readonly Step<Tensor>[] = [];
   /** While the modified data is visible: the tensor that was exchanged with the model's. */
@@ -48,8 +48,8 @@ export class StreamStage extends TensorStage implements Streamed, Guarded {
   }
 
   leave(): void {
-    // What was written meanwhile stays, to be seen at closing.
-    if (this.tensor.dataId === this.shown) exchange(this.tensor, this.#inUse!);
+    // What was written meanwhile stays, to be seen at closing; a tensor that is gone stays gone.
+    if (this.written() === "no") exchange(this.tensor, this.#inUse!);
     this.bin.put(this.#inUse!);
     this.#inUse = undefined;
     this.shown = this.data;
@@ -77,14 +77,8 @@ export class StreamStage extends TensorStage implements Streamed, Guarded {
     guard(this);
   }
 
-  protected override assertIdle(): void {
-    if (this.#inUse === undefined) return;
-    throw new TheaterStateError(
-      "busy",
-      `${JSON.stringify(this.name)} is in use by a kernel or a recurrent layer right now. Everything is as it was ` +
-        "before this call. Open and close theaters outside of layers.",
-      [this.name],
-    );
+  override get isInUse(): boolean {
+    return this.#inUse !== undefined;
   }
 
   #stop(): void {
@@ -93,7 +87,6 @@ export class StreamStage extends TensorStage implements Streamed, Guarded {
   }
 
   override release(how: "restore" | "keep"): "identity" {
-    this.assertIdle();
     this.#stop();
     this.#steps = [];
     return super.release(how);

@@ -9,6 +9,8 @@ import { TensorStage } from "./stage.ts";
 
 /** One tensor while it is swapped. */
 export class SwapStage extends TensorStage {
+  readonly isMadeWhenUsed = false;
+
   protected prepare(original: Tensor, steps: readonly Step<Tensor>[]): Tensor {
     return this.operands.fold(original, steps);
   }

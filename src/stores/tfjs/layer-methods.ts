@@ -1,0 +1,17 @@
+/** Where tfjs-layers keeps methods that layers inherit, to be hooked for all of them at once. */
+import { serialization } from "@tensorflow/tfjs-core";
+import { layers as tfl, LayersModel } from "@tensorflow/tfjs-layers";
+
+/**
+ * The prototypes on which a method of layers or models is found: that of all, and those of classes with one of their
+ * own, a user's registered ones included.
+ */
+export function ownersOf(method: "getWeights" | "setWeights" | "loadWeights" | "toJSON"): readonly object[] {
+  const classes = Object.values(serialization.SerializationMap.getMap().classNameMap)
+    .map(([{ prototype }]) => prototype as object)
+    // Optimizers are registered too.
+    .filter((each) => each instanceof tfl.Layer && Object.hasOwn(each, method));
+  let base: object = LayersModel.prototype;
+  while (!Object.hasOwn(base, method)) base = Object.getPrototypeOf(base) as object;
+  return [...new Set([base, ...classes])];
+}
