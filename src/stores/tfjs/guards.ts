@@ -54,8 +54,8 @@ function refuseWrites(tensors: Iterable<Tensor | undefined>): void {
   if (names.length === 0) return;
   throw new TheaterStateError(
     "written_inside",
-    `Something inside a theater tried to write to ${listed(names)}, shown modified while kernels use it. Nothing was ` +
-      'written, and the theater is still open. Train outside the theater, or choose onWrite: "discard" or ' +
+    `Something inside a theater tried to write to ${listed(names)}, shown modified while kernels use it. The write ` +
+      'was refused, and the theater is still open. Train outside the theater, or choose onWrite: "discard" or ' +
       '"keep".',
     names,
   );
