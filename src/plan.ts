@@ -123,20 +123,21 @@ function techniqueFor<T>(model: Model<T>, targets: readonly Target<T>[], request
         `Offered: ${offered.join(", ")}.`,
     );
   }
-  const needs = candidates.map((technique) => needsOf(model, targets, technique));
-  const fitting = needs.find(({ held, transient, engine }) => held + transient + engine <= request.budget);
-  if (fitting === undefined) {
-    const listing = needs.map(
-      ({ technique, held, transient, engine }) =>
-        `${technique} needs ${held + transient + engine} bytes (${held} held, ${transient} for a moment, ${engine} packed by the engine)`,
-    );
-    throw new UnsupportedError(
-      "over_budget",
-      `No technique fits the budget of ${formatBytes(request.budget)}: ${listing.join(", ")}. ` +
-        "The model is unchanged. Raise budget, or select fewer layers.",
-    );
+  const tooMuch: Needs<T>[] = [];
+  for (const technique of candidates) {
+    const needs = needsOf(model, targets, technique);
+    if (needs.held + needs.transient + needs.engine <= request.budget) return needs;
+    tooMuch.push(needs);
   }
-  return fitting;
+  const listing = tooMuch.map(
+    ({ technique, held, transient, engine }) =>
+      `${technique} needs ${held + transient + engine} bytes (${held} held, ${transient} for a moment, ${engine} packed by the engine)`,
+  );
+  throw new UnsupportedError(
+    "over_budget",
+    `No technique fits the budget of ${formatBytes(request.budget)}: ${listing.join(", ")}. ` +
+      "The model is unchanged. Raise budget, or select fewer layers.",
+  );
 }
 
 /**
