@@ -63,7 +63,8 @@ function stepsAtOpening(technique: Technique, steps: readonly Step<Tensor>[]): r
   return technique === "swap" ? steps : steps.slice(0, steps.map(isComputed).lastIndexOf(true) + 1);
 }
 
-const stepsOf = (layers: readonly Steps[]): readonly Step<Tensor>[] => layers.flatMap(({ steps }) => steps);
+const stepsOf = (layers: readonly Steps[]): readonly Step<Tensor>[] =>
+  layers.length === 1 ? layers[0]!.steps : layers.flatMap(({ steps }) => steps);
 
 /** What `added` adds above the layers shown, whose computed values are there while the new ones are made. */
 export function costOf(
@@ -82,7 +83,7 @@ export function costOf(
     return technique === "swap" ? kept + made : kept;
   };
   const all = [...below, ...added.steps];
-  const held = heldBy(all) - heldBy(below);
+  const held = heldBy(all) - (below.length > 0 ? heldBy(below) : 0);
   const opening = stepsAtOpening(technique, added.steps).length > 0 ? stepsAtOpening(technique, all) : [];
   const { peak } = bytesOfFold(parameter, opening, backend, (step) => there.has(step));
   const upload = zero ? uploadBytes(parameter.bytes, backend) : 0;
