@@ -12,14 +12,8 @@ import { entry } from "./tfjs/entry.ts";
 export type { GraphModel } from "./stores/tfjs/graph-model.ts";
 export type { TfjsModel } from "./stores/tfjs/model.ts";
 export * from "./shared.ts";
-export {
-  type BestValidation,
-  ValidateEvery,
-  validateEvery,
-  type ValidateEveryOptions,
-  type Validation,
-  type ValidationPoint,
-} from "./tfjs/validate-every.ts";
+export { ValidateEvery, validateEvery } from "./tfjs/validate-every.ts";
+export type { BestValidation, ValidateEveryOptions, Validation, ValidationPoint } from "./tfjs/validation.ts";
 
 /**
  * Runs `fn` while `model` shows modified parameters, and puts the same buffers back, whatever happens inside.
