@@ -151,6 +151,7 @@ export function* close<T>(open: Open<T>, quiet: boolean): Operation<Receipt> {
     parameters: open.proofs,
     written,
     modifications: open.plan.modifications,
+    technique: open.plan.technique,
     heldBytes: open.plan.heldBytes,
     targetBytes: open.plan.targetBytes,
     modelBytes: open.plan.modelBytes,

@@ -70,8 +70,8 @@ export function entryPoints<M, T>(modelOf: (model: M) => Model<T>): EntryPoints<
       if (promised) {
         throw new TheaterStateError(
           "promise_returned",
-          "withTheater: fn returned a promise, and what it awaits would run after the theater has closed. Every " +
-            "parameter is back. Use withTheaterAsync, and await it.",
+          "withTheater: fn returned a promise, and what it awaits runs after the theater has closed, on the originals. " +
+            "Every parameter is back. Use withTheaterAsync, and await it.",
         );
       }
       return result as R;

@@ -1,5 +1,7 @@
 /** What `close()` returns: the proof, parameter by parameter, and what the theater cost. */
 
+import type { Technique } from "./store.ts";
+
 /** How one parameter came back. */
 export interface Proof {
   /** Whether its bytes are what they would be had the theater never been opened. */
@@ -24,6 +26,8 @@ export interface Receipt {
   readonly written: readonly string[];
   /** One line per modification. */
   readonly modifications: readonly string[];
+  /** That of the plan. */
+  readonly technique: Technique;
   /** Bytes held while open, beyond the model itself, as planned: what is measured is held to it by tests. */
   readonly heldBytes: number;
   /** Bytes of the modified parameters. */

@@ -11,7 +11,9 @@ import type { Layer, Parameter, Rules, SavedState, Site, Stage, Technique } from
 export interface Entry {
   /** Identifies the theater without keeping it alive. */
   readonly owner: object;
-  /** `undefined` when the theater only watches the parameter. */
+  /** Whether the theater modifies the parameter, or only watches it. */
+  readonly modifies: boolean;
+  /** `undefined` as long as nothing is shown for the theater. */
   readonly layer: Layer<unknown> | undefined;
   readonly onWrite: "error" | "discard" | "keep";
   readonly onSave: "error" | "original" | undefined;
@@ -57,7 +59,7 @@ export function layersOf(entries: readonly Entry[]): readonly Layer<unknown>[] {
 
 /** The technique in force on a slot: that of the first theater that modifies. A slot that is only watched has none. */
 export function techniqueInForce(slot: Slot | undefined): Technique | undefined {
-  return slot !== undefined && layersOf(slot.entries).length > 0 ? slot.technique : undefined;
+  return slot?.entries.some(({ modifies }) => modifies) === true ? slot.technique : undefined;
 }
 
 /** What the theaters that show layers on a parameter allow; the strictest counts. */
@@ -99,6 +101,16 @@ export function* reshow(slot: Slot, entries: readonly Entry[], parameter: Parame
   } finally {
     slot.busy = false;
   }
+}
+
+/** Lets another stage, of the first technique that modifies, watch a slot that nothing modifies yet. */
+function convert(slot: Slot, stage: Stage<unknown>, technique: Technique): void {
+  // The one that watches holds the way back until the other one does.
+  stage.hold(true);
+  const watching = slot.stage;
+  slot.stage = stage;
+  slot.technique = technique;
+  watching.release("keep");
 }
 
 /** How a theater wants to join a slot. */
@@ -152,11 +164,7 @@ export function slotFor<T>(site: Site<T>, { technique, modifies, onWrite, mayBeW
     );
   }
   if (modifies && techniqueInForce(there) === undefined && there.technique !== technique) {
-    const watching = there.stage;
-    there.stage = site.stage(technique);
-    there.stage.hold(true);
-    there.technique = technique;
-    watching.release("keep");
+    convert(there, site.stage(technique), technique);
   }
   return there;
 }

@@ -38,7 +38,9 @@ function join<T>(open: Open<T>, site: Site<T>, layer: Layer<T> | undefined, hold
     return;
   }
   const isNew = slot.entries.length === 0;
-  slot.entries = [...slot.entries, { owner: open.owner, layer: undefined, onWrite, onSave }];
+  const modifies = layer !== undefined;
+  const entry: Entry = { owner: open.owner, modifies, layer: undefined, onWrite, onSave };
+  slot.entries = [...slot.entries, entry];
   open.pending.add(site);
   if (isNew && hold) slot.stage.hold(layer !== undefined);
 }

@@ -1,9 +1,15 @@
 /** Validation in the middle of `model.fit` and `model.fitDataset`, in a theater. */
 import { CustomCallback, type LayersModel } from "@tensorflow/tfjs-layers";
+import type { Tensor } from "@tensorflow/tfjs-core";
 import { dispose } from "../dispose.ts";
-import { describeValue, TheaterStateError } from "../errors.ts";
+import { isThenable } from "../drive.ts";
+import { describeValue, listed, TheaterStateError } from "../errors.ts";
+import type { Modification } from "../modification.ts";
+import type { Options } from "../options.ts";
 import type { Receipt } from "../receipt.ts";
-import { freeWeights, keepWeights, type KeptWeights, restoreWeights } from "../stores/tfjs/kept.ts";
+import { KeptWeights } from "../stores/tfjs/kept.ts";
+import { slots } from "../slots.ts";
+import { tfjsModel } from "../stores/tfjs/model.ts";
 import { entry } from "./entry.ts";
 import { checkValidateEvery } from "./validate-options.ts";
 import type { BestValidation, ValidateEveryOptions, Validation, ValidationPoint } from "./validation.ts";
@@ -18,7 +24,8 @@ export class ValidateEvery<R> extends CustomCallback implements Disposable {
   #step = 0;
   #epoch = 0;
   #waited = 0;
-  #best: (Omit<BestValidation, "weights"> & { readonly weights: KeptWeights | undefined }) | undefined;
+  #best: Omit<BestValidation, "weights"> | undefined;
+  #kept: KeptWeights | undefined;
 
   constructor(
     n: number,
@@ -38,38 +45,48 @@ export class ValidateEvery<R> extends CustomCallback implements Disposable {
     return this.#history;
   }
 
-  /** The best validation so far; undefined without `mode`, and before the first score that is a number. */
+  /** The best validation so far; undefined without `mode`, before the first score that is a number, after `dispose`. */
   get best(): BestValidation | undefined {
-    return this.#best;
+    return this.#best === undefined ? undefined : { ...this.#best, weights: this.#kept?.byName };
   }
 
-  /** Bytes of the weights that are kept: that much is held as soon as training has moved on. */
+  /** Bytes of the kept weights: at most that much is held, as soon as training has moved on. */
   get keptBytes(): number {
-    return Object.values(this.#best?.weights ?? {}).reduce((sum, { size }) => sum + 4 * size, 0);
+    return this.#kept?.bytes ?? 0;
   }
 
   /**
-   * Puts the kept weights of the best validation into the model, bit for bit and without a copy.
+   * Puts the kept weights of the best validation into the model, bit for bit and without a copy. They stay kept.
    *
    * @throws TheaterStateError `nothing_kept` if no weights are kept; `already_open` inside a theater
    */
   restoreBest(): void {
-    const weights = this.#best?.weights;
-    if (weights === undefined) {
+    if (this.#kept === undefined) {
       throw new TheaterStateError(
         "nothing_kept",
         "restoreBest: no weights are kept. The model is unchanged. Give validateEvery the options mode and keepBest, " +
-          "and train for at least one validation.",
+          "train for at least one validation, and call it before dispose.",
       );
     }
-    restoreWeights(this.#model!, weights);
+    const open = tfjsModel(this.#model!)
+      .sites.filter(({ key }) => slots.has(key))
+      .map(({ parameter }) => parameter.name);
+    if (open.length > 0) {
+      throw new TheaterStateError(
+        "already_open",
+        `restoreBest: a theater is open on ${listed(open)}, and would put back what was there before. The model is ` +
+          "unchanged. Close it first.",
+        open,
+      );
+    }
+    this.#kept.restore();
   }
 
-  /** Frees the kept weights. */
+  /** Frees the kept weights, and forgets which validation was the best. */
   dispose(): void {
-    if (this.#best?.weights === undefined) return;
-    freeWeights(this.#best.weights);
-    this.#best = { ...this.#best, weights: undefined };
+    this.#kept?.free();
+    this.#kept = undefined;
+    this.#best = undefined;
   }
 
   [dispose](): void {
@@ -77,11 +94,29 @@ export class ValidateEvery<R> extends CustomCallback implements Disposable {
   }
 
   override setModel(model: Parameters<CustomCallback["setModel"]>[0]): void {
-    this.#model = model as LayersModel;
+    const trained = model as LayersModel;
+    const before = this.#model?.weights;
+    // Compiling a sequential model makes it anew around the same weights.
+    if (before?.every((weight) => trained.weights.includes(weight)) === false) {
+      throw new TypeError(
+        "validateEvery: this callback has validated another model. Nothing was trained. Make one for each model.",
+      );
+    }
+    this.#model = trained;
   }
 
   override async onTrainBegin(logs?: Parameters<CustomCallback["onTrainBegin"]>[0]): Promise<void> {
+    if (!(#every in this)) {
+      throw new TypeError(
+        "validateEvery: fit takes all callbacks of a list for functions if the first one is. Nothing was trained. " +
+          "Write your own as new tf.CustomCallback({ onEpochEnd }).",
+      );
+    }
     this.#waited = 0;
+    // A wrong selection or budget is told of now, and not after n batches.
+    if (typeof this.#options.modification !== "function") {
+      entry.planTheater(this.#model!, this.#theaterOptions());
+    }
     await super.onTrainBegin(logs);
   }
 
@@ -102,43 +137,61 @@ export class ValidateEvery<R> extends CustomCallback implements Disposable {
     await super.onBatchEnd(batch, logs);
   }
 
-  async #validate(model: LayersModel): Promise<void> {
-    const { modification, mode: _, score: __, keepBest, patience, ...options } = this.#options;
-    const at = { step: this.#step, epoch: this.#epoch };
-    let receipt: Receipt | undefined;
-    let score = Number.NaN;
-    let weights: KeptWeights | undefined;
-    try {
-      const result = await entry.withTheaterAsync(
-        model,
-        {
-          ...options,
-          ...(modification !== undefined && {
-            modification: typeof modification === "function" ? modification() : modification,
-          }),
-          onReceipt: (closed) => {
-            receipt = closed;
-            options.onReceipt?.(closed);
-          },
-        },
-        async () => {
-          const value = await this.#fn({ ...at, model });
-          score = this.#scoreOf(value);
-          if (keepBest === "shown" && this.#isBetter(score)) weights = keepWeights(model);
-          return value;
-        },
+  /** The options of the theater, without those of ours. */
+  #theaterOptions(): Options<Tensor> {
+    const { modification, mode: _, score: __, keepBest: ___, patience: ____, ...options } = this.#options;
+    if (modification === undefined) return options;
+    if (typeof modification !== "function") return { ...options, modification };
+    const returned: unknown = modification();
+    if (typeof returned !== "object" || returned === null || isThenable(returned)) {
+      throw new TypeError(
+        `validateEvery: the function modification returned ${describeValue(returned)}. The model is unchanged. ` +
+          "It must return a modification, or a list of them.",
       );
-      if (keepBest === "trained" && this.#isBetter(score)) weights = keepWeights(model);
+    }
+    return { ...options, modification: returned as Modification<Tensor> };
+  }
+
+  async #validate(model: LayersModel): Promise<void> {
+    const { keepBest } = this.#options;
+    const at = { step: this.#step, epoch: this.#epoch };
+    const options = this.#theaterOptions();
+    let receipt: Receipt | undefined;
+    const onReceipt = (closed: Receipt): void => {
+      receipt = closed;
+      options.onReceipt?.(closed);
+    };
+    const kept = new KeptWeights(model);
+    let score = Number.NaN;
+    try {
+      const result = await entry.withTheaterAsync(model, { ...options, onReceipt }, async () => {
+        // Before `fn`, which may write statistics that come back; what is modified only if it is worth it.
+        if (keepBest === "shown") kept.take("unmodified");
+        const value = await this.#fn({ ...at, model });
+        score = this.#scoreOf(value);
+        if (keepBest === "shown" && this.#isBetter(score)) kept.take("modified");
+        return value;
+      });
+      if (keepBest === "trained" && this.#isBetter(score)) kept.take("unmodified");
       this.#history.push({ ...at, result, receipt: receipt! });
     } catch (error) {
-      if (weights !== undefined) freeWeights(weights);
+      kept.free();
       throw error;
     }
-    if (this.#isBetter(score)) {
-      this.dispose();
-      this.#best = { ...at, score, weights };
-      this.#waited = 0;
-    } else if (++this.#waited === patience) model.stopTraining = true;
+    this.#judge({ ...at, score }, kept, model);
+  }
+
+  /** Takes a validation for the best one, or lets go of its weights and of the training's patience. */
+  #judge(validation: Omit<BestValidation, "weights">, kept: KeptWeights, model: LayersModel): void {
+    if (!this.#isBetter(validation.score)) {
+      kept.free();
+      if (++this.#waited === this.#options.patience) model.stopTraining = true;
+      return;
+    }
+    this.#kept?.free();
+    this.#kept = this.#options.keepBest === undefined ? undefined : kept;
+    this.#best = validation;
+    this.#waited = 0;
   }
 
   #scoreOf(result: R): number {

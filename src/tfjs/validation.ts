@@ -53,6 +53,6 @@ export interface ValidateEveryOptions<R> extends Omit<Options<Tensor>, "modifica
    * shown): training leaves the old buffers behind, up to the size of the model.
    */
   readonly keepBest?: "trained" | "shown";
-  /** Training stops after this many validations in a row without a better score. */
+  /** Training stops after this many validations in a row without a better score; NaN is not better. */
   readonly patience?: number;
 }

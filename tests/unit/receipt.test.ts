@@ -41,6 +41,7 @@ function receiptOf(proofs: Readonly<Record<string, Proof>>): Receipt {
     identical: Object.values(proofs).every(({ identical }) => identical),
     parameters: new Map(Object.entries(proofs)),
     written: [],
+    technique: "copy" as const,
     modifications: ["scale(factor=0.5)"],
     heldBytes: 1250,
     targetBytes: 1250,

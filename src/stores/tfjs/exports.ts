@@ -6,7 +6,7 @@ import type { Tensor } from "@tensorflow/tfjs-core";
 import type { LayersModel } from "@tensorflow/tfjs-layers";
 import { listed, TheaterStateError } from "../../errors.ts";
 import { hook, Hooks } from "./hook.ts";
-import { ownersOf } from "./layer-methods.ts";
+import { ownerOf, ownersOf } from "./layer-methods.ts";
 import { showing, type Showing } from "./showing.ts";
 
 /** What is shown of the tensors that an export would read. */
@@ -20,8 +20,8 @@ function refuse(shown: readonly Showing[], what: string): void {
   if (names.length === 0) return;
   throw new TheaterStateError(
     "saved_inside",
-    `${what} inside a theater would export modified weights: ${listed(names)}. Nothing was exported, and the theater ` +
-      'is still open. Export outside the theater, or choose onSave: "original".',
+    `${what} inside a theater would export modified weights: ${listed(names)}. Nothing was exported, and what is ` +
+      'shown did not change. Export outside the theater, or choose onSave: "original".',
     names,
   );
 }
@@ -46,10 +46,8 @@ export const exportHooks: Hooks<Showing> = new Hooks<Showing>(() => [
       return weights.map((tensor) => showing.get(tensor)?.original() ?? tensor);
     }),
   ),
-  ...ownersOf("toJSON").map((owner) =>
-    hook(owner, "toJSON", (toJSON, self, args) => {
-      refuse(shownAmong(tensorsOf(self as LayersModel)), "toJSON");
-      return toJSON(...args);
-    }),
-  ),
+  hook(ownerOf("toJSON"), "toJSON", (toJSON, self, args) => {
+    refuse(shownAmong(tensorsOf(self as LayersModel)), "toJSON");
+    return toJSON(...args);
+  }),
 ]);

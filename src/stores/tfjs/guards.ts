@@ -20,7 +20,7 @@ import { type layers as tfl, LayersModel } from "@tensorflow/tfjs-layers";
 import { isThenable } from "../../drive.ts";
 import { listed, TheaterStateError } from "../../errors.ts";
 import { type Around, hook, Hooks } from "./hook.ts";
-import { ownersOf } from "./layer-methods.ts";
+import { ownerOf, ownersOf } from "./layer-methods.ts";
 import type { Showing } from "./showing.ts";
 
 const optimizers = [
@@ -38,6 +38,8 @@ export interface Guarded extends Pick<Showing, "name" | "rules" | "visible"> {
   readonly tensor: Tensor;
   /** Whether a read must be given the modified values: not while they are visible, or it was written. */
   readonly isDue: boolean;
+  /** Is told of a write that was allowed. */
+  noteWrite(): void;
   /** Disposes of a handle. Never throws. */
   discard(handle: Tensor): void;
 }
@@ -55,7 +57,7 @@ function refuseWrites(tensors: Iterable<Tensor | undefined>): void {
   throw new TheaterStateError(
     "written_inside",
     `Something inside a theater tried to write to ${listed(names)}, shown modified while kernels use it. The write ` +
-      'was refused, and the theater is still open. Train outside the theater, or choose onWrite: "discard" or ' +
+      'was refused, and what is shown did not change. Train outside the theater, or choose onWrite: "discard" or ' +
       '"keep".',
     names,
   );
@@ -81,16 +83,15 @@ const takingOver: Around = (method, _, [from, ...rest]) => {
   }
 };
 
+const setting: Around = (set, self, args) => {
+  refuseWrites((self as tfl.Layer).weights.map((weight) => weight.read()));
+  return set(...args);
+};
+
 const hooks = new Hooks<Guarded>(() => [
   // Before the first weight is written.
-  ...(["setWeights", "loadWeights"] as const).flatMap((name) =>
-    ownersOf(name).map((owner) =>
-      hook(owner, name, (set, self, args) => {
-        refuseWrites((self as tfl.Layer).weights.map((weight) => weight.read()));
-        return set(...args);
-      }),
-    ),
-  ),
+  ...ownersOf("setWeights").map((owner) => hook(owner, "setWeights", setting)),
+  hook(ownerOf("loadWeights"), "loadWeights", setting),
   // Before it begins: TensorFlow.js leaks the shuffled indices of an epoch that fails.
   ...(["fit", "fitDataset"] as const).map((name) =>
     hook(LayersModel.prototype, name, async (fit, self, args) => {
@@ -141,7 +142,8 @@ export function guard(stage: Guarded): void {
     remove.push(
       hook(tensor, "assign", (assign, _, args) => {
         refuseWrites([tensor]);
-        return assign(...args);
+        assign(...args);
+        stage.noteWrite();
       }),
     );
   }

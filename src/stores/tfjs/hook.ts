@@ -9,25 +9,46 @@ export type Around = (
   args: readonly unknown[],
 ) => unknown;
 
+/** What is known of a method of ours that stands in place of another. */
+interface Hooked {
+  active: boolean;
+  /** How the one before was there: as a property of the object itself, or inherited. */
+  readonly before: PropertyDescriptor | undefined;
+}
+
+const symbol = Symbol.for("surgical-theater/hooks@1");
+const holder = globalThis as { [symbol]?: WeakMap<object, Hooked> };
+/** Those of all loaded copies of this package. */
+const hooks: WeakMap<object, Hooked> = (holder[symbol] ??= new WeakMap());
+
+/** Takes away hooks of ours that are not needed any more, from the top down to the first that is not such a one. */
+function clear(target: object, name: string): void {
+  for (;;) {
+    const top = hooks.get(Reflect.get(target, name) as object);
+    if (top === undefined || top.active) return;
+    if (top.before === undefined) Reflect.deleteProperty(target, name);
+    else Object.defineProperty(target, name, top.before);
+  }
+}
+
 /**
  * Lets `around` run instead of the method `name` of `target`, and returns what puts the method back.
  *
  * Somebody else may replace the method again meanwhile. Then ours stays under theirs and only passes calls on.
  */
 export function hook(target: object, name: string, around: Around): () => void {
-  const own = Object.getOwnPropertyDescriptor(target, name);
+  clear(target, name);
   const method = Reflect.get(target, name) as Method;
-  let active = true;
+  const state: Hooked = { active: true, before: Object.getOwnPropertyDescriptor(target, name) };
   function hooked(this: object, ...args: unknown[]): unknown {
-    if (!active) return Reflect.apply(method, this, args);
+    if (!state.active) return Reflect.apply(method, this, args);
     return around((...given) => Reflect.apply(method, this, given) as unknown, this, args);
   }
+  hooks.set(hooked, state);
   Object.defineProperty(target, name, { value: hooked, configurable: true, writable: true });
   return () => {
-    active = false;
-    if (Reflect.get(target, name) !== hooked) return;
-    if (own === undefined) Reflect.deleteProperty(target, name);
-    else Object.defineProperty(target, name, own);
+    state.active = false;
+    clear(target, name);
   };
 }
 

@@ -5,6 +5,14 @@ import { Collector, type Inventory } from "./parameters.ts";
 /** Any layer, container or cell. */
 type Layer = tfl.Layer;
 
+/** Layers that use their weights in one kernel and let go of them. One of the user's may keep what it makes of them. */
+const ofTensorFlow: ReadonlySet<string> = new Set(
+  (
+    "Dense Embedding BatchNormalization LayerNormalization PReLU Conv1D Conv2D Conv3D Conv2DTranspose " +
+    "Conv3DTranspose DepthwiseConv2D SeparableConv2D"
+  ).split(" "),
+);
+
 interface Nested {
   /** Of containers, and of stacked cells. */
   readonly layers?: readonly Layer[];
@@ -94,7 +102,8 @@ export function readLayersModel(model: LayersModel): Inventory {
   for (const { weight, path, layerIndex, layerClass } of found) {
     const tensor = weight.read();
     const loop = loops.get(weight);
-    const place = { layer: path, layerIndex, layerClass, loop, usedBy: [loop ?? path] };
+    const usedBy = loop !== undefined ? [loop] : ofTensorFlow.has(layerClass) ? [path] : undefined;
+    const place = { layer: path, layerIndex, layerClass, loop, usedBy };
     if (bearers.get(weight.originalName) === weight) collector.add(weight.originalName, tensor, place);
     collector.add(weight.name, tensor, place);
   }

@@ -15,8 +15,11 @@ export interface Showing {
   readonly isMadeWhenUsed: boolean;
 }
 
-/** By the tensor of the model. */
-export const showing: Map<Tensor, Showing> = new Map();
+const symbol = Symbol.for("surgical-theater/showing@1");
+const holder = globalThis as { [symbol]?: Map<Tensor, Showing> };
+
+/** By the tensor of the model; of all loaded copies of this package. */
+export const showing: Map<Tensor, Showing> = (holder[symbol] ??= new Map());
 
 /** Whether a handle on what `tensor` shows is on data that is made for it. */
 export function isMadeFor(tensor: Tensor): boolean {

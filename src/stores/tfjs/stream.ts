@@ -29,6 +29,8 @@ export class StreamStage extends TensorStage implements Streamed, Guarded {
   #steps: readonly Step<Tensor>[] = [];
   /** While the modified data is visible: the tensor that was exchanged with the model's. */
   #inUse: Tensor | undefined;
+  /** Whether something was assigned since `show`: it may be the original's data, which cannot be told apart. */
+  #wasWritten = false;
 
   /** @param loop - the layer that runs over time steps with the tensor, if one does */
   constructor(tensor: Tensor, parameter: Parameter, loop: tfl.Layer | undefined) {
@@ -37,7 +39,16 @@ export class StreamStage extends TensorStage implements Streamed, Guarded {
   }
 
   get isDue(): boolean {
-    return this.#inUse === undefined && this.tensor.dataId === this.data && !this.tensor.isDisposed;
+    return this.#inUse === undefined && this.written() === "no";
+  }
+
+  noteWrite(): void {
+    this.#wasWritten = true;
+  }
+
+  override written(): "no" | "overwritten" | "disposed" {
+    const written = super.written();
+    return written === "no" && this.#wasWritten ? "overwritten" : written;
   }
 
   enter(): void {
@@ -72,6 +83,7 @@ export class StreamStage extends TensorStage implements Streamed, Guarded {
   protected present(prepared: Tensor, steps: readonly Step<Tensor>[]): void {
     this.handle = prepared;
     this.#steps = steps;
+    this.#wasWritten = false;
     if (steps.length === 0) return this.#stop();
     startStreaming(this, this.#loop);
     guard(this);
