@@ -9,12 +9,22 @@ export function ownerOf(method: "getWeights" | "setWeights" | "loadWeights" | "t
   return owner;
 }
 
+/** The classes that were registered when `owners` were last looked for. */
+let known: readonly unknown[] = [];
+const owners = new Map<string, readonly object[]>();
+
 /** The same, and the prototypes of layers that have one of their own, registered ones of the user's included. */
 export function ownersOf(method: "getWeights" | "setWeights"): readonly object[] {
-  const own: object[] = [];
-  for (const [{ prototype }] of Object.values(serialization.SerializationMap.getMap().classNameMap)) {
+  const classes = Object.values(serialization.SerializationMap.getMap().classNameMap);
+  if (classes.length !== known.length || classes.some((each, i) => each !== known[i])) owners.clear();
+  known = classes;
+  const found = owners.get(method);
+  if (found !== undefined) return found;
+  const own = classes
+    .map(([{ prototype }]) => prototype as object)
     // Optimizers are registered too.
-    if (Object.hasOwn(prototype as object, method) && prototype instanceof tfl.Layer) own.push(prototype);
-  }
-  return [...new Set([ownerOf(method), ...own])];
+    .filter((each) => Object.hasOwn(each, method) && each instanceof tfl.Layer);
+  const all = [...new Set([ownerOf(method), ...own])];
+  owners.set(method, all);
+  return all;
 }

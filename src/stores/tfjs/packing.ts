@@ -57,9 +57,9 @@ export function packingOf(entries: readonly Entry[], targets: Targets): number {
   const swapped = new Map<string, number>();
   let streamed = 0;
   for (const entry of entries) {
-    const uses = usersOf(entry).flatMap((key) => touched.get(key) ?? []);
-    if (uses.length === 0 || !isPacked(entry)) continue;
-    if (uses.includes(true)) {
+    const users = usersOf(entry);
+    if (!users.some((key) => touched.has(key)) || !isPacked(entry)) continue;
+    if (users.some((key) => touched.get(key) === true)) {
       streamed = Math.max(streamed, packedBytes(entry));
       continue;
     }
