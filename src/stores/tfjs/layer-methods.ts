@@ -1,30 +1,36 @@
 /** Where tfjs-layers keeps methods that layers inherit, to be hooked for all of them at once. */
-import { serialization } from "@tensorflow/tfjs-core";
-import { layers as tfl, LayersModel } from "@tensorflow/tfjs-layers";
+import { type layers as tfl, LayersModel } from "@tensorflow/tfjs-layers";
+
+type Method = "getWeights" | "setWeights" | "loadWeights" | "toJSON";
 
 /** The prototype on which every model finds the method. */
-export function ownerOf(method: "getWeights" | "setWeights" | "loadWeights" | "toJSON"): object {
+export function ownerOf(method: Method): object {
   let owner: object = LayersModel.prototype;
   while (!Object.hasOwn(owner, method)) owner = Object.getPrototypeOf(owner) as object;
   return owner;
 }
 
-/** The classes that were registered when `owners` were last looked for. */
-let known: readonly unknown[] = [];
-const owners = new Map<string, readonly object[]>();
+const seen = new Set<object>();
+const owners = {
+  getWeights: new Set([ownerOf("getWeights")]),
+  setWeights: new Set([ownerOf("setWeights")]),
+};
 
-/** The same, and the prototypes of layers that have one of their own, registered ones of the user's included. */
+/** Takes note of the classes of `layers` that have a method of their own: stacked cells do, and a user's may. */
+export function learnMethods(layers: Iterable<tfl.Layer>): void {
+  for (const layer of layers) {
+    let prototype = Object.getPrototypeOf(layer) as object;
+    while (prototype !== Object.prototype && !seen.has(prototype)) {
+      seen.add(prototype);
+      for (const method of ["getWeights", "setWeights"] as const) {
+        if (Object.hasOwn(prototype, method)) owners[method].add(prototype);
+      }
+      prototype = Object.getPrototypeOf(prototype) as object;
+    }
+  }
+}
+
+/** The prototypes on which models and layers seen so far find the method. */
 export function ownersOf(method: "getWeights" | "setWeights"): readonly object[] {
-  const classes = Object.values(serialization.SerializationMap.getMap().classNameMap);
-  if (classes.length !== known.length || classes.some((each, i) => each !== known[i])) owners.clear();
-  known = classes;
-  const found = owners.get(method);
-  if (found !== undefined) return found;
-  const own = classes
-    .map(([{ prototype }]) => prototype as object)
-    // Optimizers are registered too.
-    .filter((each) => Object.hasOwn(each, method) && each instanceof tfl.Layer);
-  const all = [...new Set([ownerOf(method), ...own])];
-  owners.set(method, all);
-  return all;
+  return [...owners[method]];
 }

@@ -1,5 +1,6 @@
 /** Finds the variables of a layers model: every layer's, nested, wrapped, shared and tied ones once each. */
 import type { layers as tfl, LayersModel, LayerVariable, RNN } from "@tensorflow/tfjs-layers";
+import { learnMethods } from "./layer-methods.ts";
 import { Collector, type Inventory } from "./parameters.ts";
 
 /** Any layer, container or cell. */
@@ -97,6 +98,7 @@ export function readLayersModel(model: LayersModel): Inventory {
   }
   const allLayers = new Map<Layer, readonly LayerVariable[]>();
   collect(model, allLayers);
+  learnMethods(allLayers.keys());
   const loops = loopsOf(allLayers.keys());
   const collector = new Collector();
   for (const { weight, path, layerIndex, layerClass } of found) {
