@@ -43,7 +43,7 @@ function* leave<T>(open: Open<T>, site: Site<T>): Operation<void> {
   const mine = slot.entries.find(({ owner }) => owner === open.owner);
   // The slot that this theater was on is gone, and another theater has opened since.
   if (mine === undefined) throw lostInside(name);
-  const written = slot.stage.written();
+  const written = slot.stage.seesWrites === true && mine.onWrite !== "keep" ? "no" : slot.stage.written();
   const keep = mine.onWrite === "keep" && written !== "no";
   // Statistics are state beside the weights: a forward pass in training mode writes them, and they come back.
   if (written !== "no" && !(isStatistic(site.parameter) && written === "overwritten")) open.written.add(name);
@@ -152,7 +152,7 @@ export function* close<T>(open: Open<T>, quiet: boolean): Operation<Receipt> {
     written,
     modifications: open.plan.modifications,
     technique: open.plan.technique,
-    heldBytes: open.plan.heldBytes,
+    heldBytes: open.heldBytes,
     targetBytes: open.plan.targetBytes,
     modelBytes: open.plan.modelBytes,
     openMs: open.openMs,

@@ -5,11 +5,12 @@ import { type Custom, customKind } from "./modifications/custom.ts";
 import { type Disable, disableKind } from "./modifications/disable.ts";
 import { type Interpolate, interpolateKind } from "./modifications/interpolate.ts";
 import { checkProperties, type Kind } from "./modifications/kind.ts";
+import { type Lora, loraKind } from "./modifications/lora.ts";
 import { type Noise, noiseKind } from "./modifications/noise.ts";
 import { type Scale, scaleKind } from "./modifications/scale.ts";
 
 /** What to do to parameters: a plain value. `T` is the store's array type. */
-export type Modification<T> = Scale | Noise | Disable | Custom<T> | Interpolate<T>;
+export type Modification<T> = Scale | Noise | Disable | Custom<T> | Interpolate<T> | Lora<T>;
 
 const kinds: { readonly [type: string]: Kind<never> } = {
   scale: scaleKind,
@@ -17,6 +18,7 @@ const kinds: { readonly [type: string]: Kind<never> } = {
   disable: disableKind,
   custom: customKind,
   interpolate: interpolateKind,
+  lora: loraKind,
 };
 
 /** The kind of a modification that {@link checkModification} has seen. */
@@ -28,7 +30,7 @@ export function kindOf(modification: Modification<unknown>): Kind<Modification<u
 export function checkModification(value: unknown, seed: number | undefined): void {
   if (typeof value !== "object" || value === null) {
     throw new TypeError(
-      `modification must be made by scale, noise, disable, custom or interpolate, got ${describeValue(value)}. ` +
+      `modification must be made by scale, noise, disable, custom, interpolate or lora, got ${describeValue(value)}. ` +
         "The model is unchanged.",
     );
   }

@@ -135,7 +135,7 @@ export function checkOptions<T>(options: Options<T>): Request {
       );
     }
   }
-  oneOf("technique", options.technique, ["auto", "swap", "stream", "copy"]);
+  oneOf("technique", options.technique, ["auto", "swap", "stream", "reversible", "plane", "copy"]);
   oneOf("onWrite", options.onWrite, ["error", "discard", "keep"]);
   oneOf("onSave", options.onSave, ["error", "original"]);
   oneOf("verify", options.verify, ["fingerprint"]);

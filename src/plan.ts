@@ -6,7 +6,15 @@ import { kindOf } from "./modification.ts";
 import type { Request } from "./options.ts";
 import { formatBytes } from "./receipt.ts";
 import { layersOf, slots, techniqueInForce } from "./slots.ts";
-import type { Bytes, Layer, Model, Shown, Site, Technique } from "./store.ts";
+import {
+  type Bytes,
+  isComputed,
+  type Layer,
+  type Model,
+  type Shown,
+  type Site,
+  type Technique,
+} from "./store.ts";
 import { chooseTargets, type Target } from "./targets.ts";
 
 /** A parameter that would be modified. */
@@ -27,8 +35,10 @@ export interface PlannedParameter {
 /** The answer of `planTheater`. All figures are bytes, beyond the model itself. */
 export interface Plan {
   readonly technique: Technique;
-  /** Held while the theater is open. */
+  /** Held while the theater is open. Under `reversible` an estimate from a sample, ± 15 %; else exact. */
   readonly heldBytes: number;
+  /** What `heldBytes` can be at most: more only where it is an estimate. */
+  readonly mostHeldBytes: number;
   /**
    * Needed on top for a moment: while opening, for one parameter at a time; under `stream`, while a layer or a
    * kernel uses its modified parameters.
@@ -60,19 +70,26 @@ export interface Plan {
  * Adds up what is taken in this order: held once each, shared buffers once per key, and on top of what is held in
  * the end whatever the worst moment on the way needed.
  */
-export function totalBytes(all: Iterable<Bytes>): { readonly held: number; readonly transient: number } {
+export function totalBytes(all: Iterable<Bytes>): {
+  readonly held: number;
+  /** As `held`, at most. */
+  readonly most: number;
+  readonly transient: number;
+} {
   const shared = new Set<string>();
   let held = 0;
+  let uncertain = 0;
   let peak = 0;
   for (const bytes of all) {
     held += bytes.held;
+    uncertain += (bytes.most ?? bytes.held) - bytes.held;
     for (const [key, size] of bytes.shared) {
       if (!shared.has(key)) held += size;
       shared.add(key);
     }
     peak = Math.max(peak, held + bytes.transient);
   }
-  return { held, transient: Math.max(0, peak - held) };
+  return { held, most: held + uncertain, transient: Math.max(0, peak - held) };
 }
 
 /** What showing `layer` on top of what is open would add, and how it would be shown. */
@@ -95,6 +112,7 @@ interface Needs<T> {
   /** In the order of the targets. */
   readonly added: readonly { readonly cost: Bytes; readonly shown: Shown<T> }[];
   readonly held: number;
+  readonly most: number;
   readonly transient: number;
   readonly engine: number;
 }
@@ -105,24 +123,47 @@ function needsOf<T>(model: Model<T>, targets: readonly Target<T>[], technique: T
   const use = model.useBytes(
     new Map<Site<T>, Shown<T>>(targets.map(({ site }, i) => [site, added[i]!.shown])),
   );
-  const transient = Math.max(opening.transient, use.transient);
-  return { technique, added, held: opening.held, transient, engine: use.engine };
+  // Before user code runs, the way back is secured for everything: kept whole where it could not be had otherwise.
+  const secured =
+    model.losesWrites(technique) && targets.some(({ layer }) => layer.steps.some(isComputed))
+      ? targets.reduce((sum, { site }) => sum + site.parameter.bytes, 0)
+      : 0;
+  const transient = Math.max(opening.transient + secured, use.transient);
+  const { held, most } = opening;
+  return { technique, added, held, most, transient, engine: use.engine };
+}
+
+/** The techniques to try, in order. */
+function candidatesFor<T>(
+  model: Model<T>,
+  targets: readonly Target<T>[],
+  request: Request,
+): readonly Technique[] {
+  const { technique, onWrite } = request;
+  if (technique === "auto") {
+    const automatic = model.automatic(new Map(targets.map(({ site, layer }) => [site, layer])));
+    return automatic.filter((each) => onWrite !== "discard" || !model.losesWrites(each));
+  }
+  if (!model.techniques.includes(technique)) {
+    throw new UnsupportedError(
+      "technique",
+      `technique ${JSON.stringify(technique)} is not offered for ${model.kind}. The model is unchanged. ` +
+        `Offered: ${model.techniques.join(", ")}.`,
+    );
+  }
+  if (onWrite === "discard" && model.losesWrites(technique)) {
+    throw new UnsupportedError(
+      "technique",
+      `onWrite "discard" promises the original after a write, and ${technique} cannot bring back what is overwritten. ` +
+        'The model is unchanged. Use technique "copy", or another onWrite.',
+    );
+  }
+  return [technique];
 }
 
 /** The first technique that fits the budget. */
 function techniqueFor<T>(model: Model<T>, targets: readonly Target<T>[], request: Request): Needs<T> {
-  const offered = model.sites[0]!.offers.filter((each) =>
-    targets.every(({ site }) => site.offers.includes(each)),
-  );
-  const candidates =
-    request.technique === "auto" ? offered : offered.filter((each) => each === request.technique);
-  if (candidates.length === 0) {
-    throw new UnsupportedError(
-      "technique",
-      `technique ${JSON.stringify(request.technique)} is not offered for ${model.kind}. The model is unchanged. ` +
-        `Offered: ${offered.join(", ")}.`,
-    );
-  }
+  const candidates = candidatesFor(model, targets, request);
   const tooMuch: Needs<T>[] = [];
   for (const technique of candidates) {
     const needs = needsOf(model, targets, technique);
@@ -161,8 +202,8 @@ export function* prepare<T>(
       `onSave is about models that export themselves, and a ${model.kind} does not. Nothing was changed. Leave it out.`,
     );
   }
-  const { targets, leftOut } = yield* chooseTargets(model, request, readFacts);
-  const { technique, added, held, transient, engine } = techniqueFor(model, targets, request);
+  const { targets, leftOut } = yield* chooseTargets(model, request, readFacts || model.estimates);
+  const { technique, added, held, most, transient, engine } = techniqueFor(model, targets, request);
   const modelBytes = model.sites.reduce((sum, { parameter }) => sum + parameter.bytes, 0);
   const described = new Map(
     request.modifications.map((each) => [each, kindOf(each).describe(each, request.seed)] as const),
@@ -170,14 +211,17 @@ export function* prepare<T>(
   const plan: Plan = {
     technique,
     heldBytes: held,
+    mostHeldBytes: most,
     transientBytes: transient,
     engineBytes: engine,
     peakBytes: held + transient + engine,
     targetBytes: targets.reduce((sum, { site }) => sum + site.parameter.bytes, 0),
     modelBytes,
     savedBytes: modelBytes - held,
-    // Every technique keeps the original of what they modify; a mere watcher has one only where handles cost nothing.
-    survivesWrites: model.watchesAll || targets.length > 0,
+    // A mere watcher has the original only where handles cost nothing.
+    survivesWrites:
+      (model.watchesAll || targets.length > 0) &&
+      !added.some(({ shown }) => model.losesWrites(shown.technique)),
     modifications: [...described.values()],
     parameters: targets.map(({ site, modifications }, i) => {
       const { name, layer, shape, dtype, bytes } = site.parameter;

@@ -9,11 +9,12 @@ export interface Proof {
   /**
    * - `identity`: the very same buffer is back;
    * - `copy`: the kept bytes were written back;
+   * - `inverse`: the inverse was computed from what was shown, which nothing had written to, and the parked bits;
    * - `fingerprint`: a digest of its bytes equals the one before;
    * - `refolded`: another theater is still open on it, and shows the original with its own layers alone;
    * - `kept`: it was written inside, and `onWrite: "keep"` left it so.
    */
-  readonly by: "identity" | "copy" | "fingerprint" | "refolded" | "kept";
+  readonly by: "identity" | "copy" | "inverse" | "fingerprint" | "refolded" | "kept";
 }
 
 /** Evidence that a theater left its model as it was. */
@@ -28,7 +29,7 @@ export interface Receipt {
   readonly modifications: readonly string[];
   /** That of the plan. */
   readonly technique: Technique;
-  /** Bytes held while open, beyond the model itself, as planned: what is measured is held to it by tests. */
+  /** Bytes held while open, beyond the model itself: as planned, or as measured where the plan is an estimate. */
   readonly heldBytes: number;
   /** Bytes of the modified parameters. */
   readonly targetBytes: number;

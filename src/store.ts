@@ -6,9 +6,11 @@
 
 /**
  * How the original comes back. `swap`: the kept handle is exchanged back. `stream`: the modified values exist only
- * while a kernel uses them. `copy`: kept bytes are written back.
+ * while a kernel uses them. `reversible`: the inverse is computed from what is shown and a few parked bits. `plane`:
+ * as `reversible`, but a scale parks one bit of every element, which takes less time. `copy`: kept bytes are written
+ * back.
  */
-export type Technique = "swap" | "stream" | "copy";
+export type Technique = "swap" | "stream" | "reversible" | "plane" | "copy";
 
 /** A value, or a promise of it where the store has to wait for a device. */
 export type Await<T> = T | PromiseLike<T>;
@@ -31,10 +33,32 @@ export interface Parameter {
   readonly trainable: boolean;
 }
 
+/** The factors of a low-rank delta: `scaling · b · a`, or its transpose. */
+export interface LowRank<T> {
+  readonly kind: "lowRank";
+  /** [loraRank, inputs], row-major. */
+  readonly a: T;
+  /** [outputs, loraRank], row-major. */
+  readonly b: T;
+  readonly loraRank: number;
+  /** A finite number: alpha / loraRank. */
+  readonly scaling: number;
+  /** Whether the parameter is [outputs, inputs] (as in PyTorch) or [inputs, outputs] (as in TensorFlow.js). */
+  readonly layout: "outIn" | "inOut";
+}
+
 /** A change that can be computed again, bit for bit, whenever it is needed. `T` is the store's array type. */
 export type Delta<T> =
   | { readonly kind: "noise"; readonly seed: number; readonly std: number }
-  | { readonly kind: "values"; readonly times: number; readonly of: T };
+  | { readonly kind: "values"; readonly times: number; readonly of: T }
+  | LowRank<T>;
+
+/** A factor for each index along one axis: element i of the parameter has the factor of its index there. */
+export interface AxisFactors<T> {
+  readonly axis: number;
+  /** As many as the parameter is long along `axis`. */
+  readonly factors: T;
+}
 
 /** What replaces a parameter: given values, or the result of user code run once, at opening. */
 export type Replacement<T> =
@@ -49,7 +73,7 @@ export type Replacement<T> =
 
 /** All that a store has to understand. The result is rounded to the parameter's dtype after each step. */
 export type Step<T> =
-  | { readonly op: "scale"; readonly by: number }
+  | { readonly op: "scale"; readonly by: number | AxisFactors<T> }
   | { readonly op: "add"; readonly delta: Delta<T> }
   | { readonly op: "zero" }
   | { readonly op: "replace"; readonly by: Replacement<T> };
@@ -59,10 +83,18 @@ export function isComputed(step: Step<unknown>): boolean {
   return step.op === "replace" && step.by.kind === "computed";
 }
 
-/** The values that a step is given. */
+/** The values, of the parameter's size, that a step is given. */
 export function operandOf<T>(step: Step<T>): T | undefined {
   if (step.op === "replace" && step.by.kind === "values") return step.by.of;
   return step.op === "add" && step.delta.kind === "values" ? step.delta.of : undefined;
+}
+
+/** All arrays that a step is given. */
+export function operandsOf<T>(step: Step<T>): readonly T[] {
+  if (step.op === "scale" && typeof step.by !== "number") return [step.by.factors];
+  if (step.op === "add" && step.delta.kind === "lowRank") return [step.delta.a, step.delta.b];
+  const operand = operandOf(step);
+  return operand === undefined ? [] : [operand];
 }
 
 /** The steps of one theater on one parameter. A layer is known by its identity. */
@@ -86,6 +118,8 @@ export interface Bytes {
   readonly shared: ReadonlyMap<string, number>;
   /** Most that is needed on top for a moment while the parameter is being modified. */
   readonly transient: number;
+  /** Where `held` is an estimate: what it can be at most. */
+  readonly most?: number;
 }
 
 /** What other code may do to a parameter while layers are shown on it, where a stage can stop it. */
@@ -121,6 +155,13 @@ export interface Stage<T> {
    * Takes, before anything is shown, what it needs to tell of a write; with `toModify` what it needs to undo one.
    */
   hold(toModify: boolean): void;
+  /** Opening has succeeded: no user code runs any more that must be undone. */
+  settle?(): void;
+  /**
+   * Whether `show` and `release` look for writes themselves, as they go, and throw a {@link RestoreError}: a look of
+   * its own would cost another pass over all bytes.
+   */
+  readonly seesWrites?: boolean;
   /** Whether something runs on what is shown right now, so that it must not change. */
   readonly isInUse: boolean;
   /** Whether something else wrote, or disposed of, the parameter since `show`. */
@@ -132,7 +173,7 @@ export interface Stage<T> {
   /** Host values, for statistics. Lent: not to be written. */
   read(which: "original" | "visible"): Await<ArrayLike<number>>;
   /** Brings the original back (or keeps what was written) and frees everything. May be called again after a throw. */
-  release(how: "restore" | "keep"): "identity" | "copy" | "fingerprint";
+  release(how: "restore" | "keep"): "identity" | "copy" | "inverse" | "fingerprint";
 }
 
 /** A store's place for one parameter. */
@@ -140,8 +181,6 @@ export interface Site<T> {
   readonly parameter: Parameter;
   /** Same storage, same key: theaters on one storage meet here. */
   readonly key: object;
-  /** Techniques on offer, in order of preference. */
-  readonly offers: readonly Technique[];
   /** Keys of other storages that share some but not all of this one's bytes. */
   overlaps(): Iterable<object>;
   /**
@@ -154,8 +193,11 @@ export interface Site<T> {
   fingerprint(): Await<string>;
   /** Host values as they are now. Lent: not to be written. */
   read(): Await<ArrayLike<number>>;
-  /** Throws {@link ModificationError} unless `value` can stand for this parameter. */
-  check(value: T, role: string): void;
+  /**
+   * Throws {@link ModificationError} unless the operands of `step` fit this parameter, {@link UnsupportedError} for a
+   * step it cannot do. `role` begins the message.
+   */
+  check(step: Step<T>, role: string): void;
   /** Whether `value` is this parameter itself, or shares memory with it: it would change under a theater. */
   isLive(value: T): boolean;
   /** Throws TypeError if the parameter does not exist any more. */
@@ -196,6 +238,14 @@ export interface Model<T> {
   readonly sites: readonly Site<T>[];
   /** Layer paths; `layers: i` selects by position here. */
   readonly layers: readonly string[];
+  /** Techniques that can be asked for. */
+  readonly techniques: readonly Technique[];
+  /** What `auto` tries for these layers, in order. */
+  automatic(layers: ReadonlyMap<Site<T>, Layer<T>>): readonly Technique[];
+  /** Whether what is held depends on values, so that plans must read them. */
+  readonly estimates: boolean;
+  /** Whether an original is lost where something overwrites what the technique shows. */
+  losesWrites(technique: Technique): boolean;
   /** Whether parameters that are not modified are watched (and put back) too: free where arrays are immutable. */
   readonly watchesAll: boolean;
   readonly capsules: readonly Capsule[];

@@ -6,7 +6,7 @@ import { kindOf, type Modification } from "./modification.ts";
 import type { Request } from "./options.ts";
 import { slots } from "./slots.ts";
 import { standardDeviation } from "./statistics.ts";
-import { type Layer, type Model, operandOf, type Site, type Step } from "./store.ts";
+import { type Layer, type Model, operandsOf, type Site, type Step } from "./store.ts";
 
 /** A parameter to modify, and what to show on it. */
 export interface Target<T> {
@@ -88,8 +88,7 @@ function lower<T>(
       site.parameter,
       context,
     ) as readonly Step<T>[]) {
-      const operand = operandOf(step);
-      if (operand !== undefined) site.check(operand, `${modification.type}: the value for`);
+      site.check(step, modification.type);
       steps.push(step);
     }
   }
@@ -99,14 +98,14 @@ function lower<T>(
 /** What a theater shows must not be what it changes: half way through, two exchanged parameters would be one. */
 function refuseLiveOperands<T>(targets: readonly Target<T>[]): void {
   for (const { site, layer, modifications } of targets) {
-    for (const operand of layer.steps.map(operandOf)) {
-      const live = operand === undefined ? undefined : targets.find((other) => other.site.isLive(operand));
+    for (const operand of layer.steps.flatMap(operandsOf)) {
+      const live = targets.find((other) => other.site.isLive(operand));
       if (live === undefined) continue;
       const { name } = site.parameter;
       throw new ModificationError(
         "live_value",
         name,
-        `${modifications.find(({ type }) => type === "interpolate")!.type}: the value for ${JSON.stringify(name)} is the memory of ` +
+        `${modifications.map(({ type }) => type).join(", ")}: a value for ${JSON.stringify(name)} is the memory of ` +
           `${JSON.stringify(live.site.parameter.name)} itself, which the theater would modify. ` +
           "The model is unchanged. Give a copy.",
       );

@@ -28,6 +28,8 @@ export interface Open<T> {
   /** Whether it is going on right now. */
   putting: boolean;
   openMs: number;
+  /** As planned, or as measured where the plan is an estimate. */
+  heldBytes: number;
   /** Set once everything is back. */
   receipt: Receipt | undefined;
 }

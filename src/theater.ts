@@ -5,10 +5,11 @@
 import { saveCapsules } from "./capsules.ts";
 import { putBack, restoreError } from "./closing.ts";
 import { type Operation, wait } from "./drive.ts";
-import { listed, TheaterStateError } from "./errors.ts";
+import { listed, TheaterStateError, UnsupportedError } from "./errors.ts";
 import { isStatistic } from "./layers.ts";
 import type { Request } from "./options.ts";
 import { prepare } from "./plan.ts";
+import { formatBytes } from "./receipt.ts";
 import { type Entry, reshow, slotFor, slots } from "./slots.ts";
 import { isComputed, type Layer, type Model, type Site } from "./store.ts";
 import type { Target } from "./targets.ts";
@@ -68,6 +69,22 @@ function refuseWrites<T>(open: Open<T>): void {
   );
 }
 
+/** What is held on the targets, by whatever theaters. */
+function heldOn<T>({ targets }: Open<T>): number {
+  return targets.reduce((sum, { site }) => sum + (slots.get(site.key)?.stage.bytes().held ?? 0), 0);
+}
+
+/** @throws UnsupportedError `over_budget` if more is held than the plan took it to be, and than may be */
+function refuseExcess<T>({ plan, request }: Open<T>, held: number): void {
+  if (held + plan.transientBytes + plan.engineBytes <= request.budget) return;
+  throw new UnsupportedError(
+    "over_budget",
+    `${plan.technique} was planned to hold ${formatBytes(plan.heldBytes)}, an estimate, and needs more than the budget of ` +
+      `${formatBytes(request.budget)}. The original bytes are back. Raise budget (${formatBytes(plan.mostHeldBytes)} is ` +
+      "enough in any case), or select fewer layers.",
+  );
+}
+
 /** Opens a theater: all targets show their layers, or everything is as before and the failure is thrown. */
 export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> {
   const begin = performance.now();
@@ -91,6 +108,7 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
     closing: false,
     putting: false,
     openMs: 0,
+    heldBytes: plan.heldBytes,
     receipt: undefined,
   };
   if (request.verify === "fingerprint") {
@@ -111,6 +129,8 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
       }
       opened.restores.add({ name: "alsoRestore", run: restore as () => void });
     }
+    const before = heldOn(opened);
+    const isEstimate = plan.mostHeldBytes > plan.heldBytes;
     // User code can write to anything: before it runs, the way back is secured for all.
     const userCode = targets.some(({ layer }) => layer.steps.some(isComputed));
     for (const site of sites) {
@@ -121,8 +141,11 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
       request.signal?.throwIfAborted();
       yield* display(opened, target);
       if (userCode) refuseWrites(opened);
+      if (isEstimate) refuseExcess(opened, heldOn(opened) - before);
     }
     request.signal?.throwIfAborted();
+    for (const { site } of targets) slots.get(site.key)!.stage.settle?.();
+    if (isEstimate) opened.heldBytes = heldOn(opened) - before;
   } catch (error) {
     yield* rollBack(opened, error);
     throw error;

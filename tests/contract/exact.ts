@@ -85,9 +85,11 @@ export function exactContract<M, V>(harness: Harness<M, V>, recipes: readonly Re
         expect(theater.plan).toEqual(plan);
         const report = theater.report();
         expect(report.technique).toBe(harness.technique);
-        expect(report.heldBytes).toBe(plan.heldBytes);
-        expect(report.savedBytes).toBe(plan.modelBytes - plan.heldBytes);
-        expect(theater.close().heldBytes).toBe(plan.heldBytes);
+        if (harness.estimates) {
+          expect(report.heldBytes).toBeLessThanOrEqual(plan.mostHeldBytes);
+        } else expect(report.heldBytes).toBe(plan.heldBytes);
+        expect(report.savedBytes).toBe(plan.modelBytes - report.heldBytes);
+        expect(theater.close().heldBytes).toBe(report.heldBytes);
         expect(() => theater.report()).toThrow(expect.objectContaining({ code: "closed" }));
       }));
   });

@@ -36,6 +36,10 @@ export interface Harness<M, V> {
   readonly readsLater: boolean;
   /** How often a theater is opened and closed to find a bit that changes rarely. */
   readonly cycles: number;
+  /** Whether the original is lost where something writes inside, so that a theater can only tell. */
+  readonly losesWrites: boolean;
+  /** Whether what is planned to be held is an estimate. */
+  readonly estimates: boolean;
   /** Whether a write inside fails at once, unless every theater on the parameter allows it. */
   readonly refusesWrites: boolean;
   /** What can fail while a theater opens or closes. */

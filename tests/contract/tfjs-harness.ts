@@ -60,9 +60,11 @@ export async function tfjsHarness(
     free: (model) => tf.dispose(Object.values(model as Model)),
     counts: liveCounts,
     countsAtRest: () => ({}),
-    arithmetic: { roundsProducts: true, flushesSubnormals: false },
+    arithmetic: { roundsProducts: true, addsReversibly: false, flushesSubnormals: false },
     readsLater: false,
     cycles: 1000,
+    losesWrites: false,
+    estimates: false,
     refusesWrites: technique === "stream",
     faults: engineFaults(),
   };

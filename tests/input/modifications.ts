@@ -1,6 +1,7 @@
 /** Mistakes in modifications that are seen before, or while, a parameter is modified. */
 import { LayersError, ModificationError, UnsupportedError } from "../../src/index.ts";
 import { body, type Case, modifying } from "./cases.ts";
+import { loraCases } from "./lora.ts";
 
 const kinds: readonly Case[] = [
   ...[
@@ -11,13 +12,17 @@ const kinds: readonly Case[] = [
     name: `${name} in place of a modification`,
     run: modifying(() => modification, "all"),
     error: TypeError,
-    says: ["modification must be made by scale, noise, disable, custom or interpolate", shown],
+    says: ["modification must be made by scale, noise, disable, custom, interpolate or lora", shown],
   })),
   {
     name: "a misspelt type of modification",
     run: modifying(() => ({ type: "nosie", std: 1, seed: 1 }), "all"),
     error: TypeError,
-    says: ['"nosie"', 'Did you mean "noise"?', "Known types: scale, noise, disable, custom, interpolate"],
+    says: [
+      '"nosie"',
+      'Did you mean "noise"?',
+      "Known types: scale, noise, disable, custom, interpolate, lora",
+    ],
   },
   {
     name: "a modification without a type",
@@ -251,4 +256,11 @@ const integers: readonly Case[] = [
   },
 ];
 
-export const modificationCases: readonly Case[] = [...kinds, ...scales, ...noises, ...averages, ...integers];
+export const modificationCases: readonly Case[] = [
+  ...kinds,
+  ...scales,
+  ...noises,
+  ...averages,
+  ...integers,
+  ...loraCases,
+];

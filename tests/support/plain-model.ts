@@ -55,6 +55,8 @@ export class PlainModel {
 export interface Arithmetic {
   /** Whether `w + a · t` rounds the product before it adds it. */
   readonly roundsProducts: boolean;
+  /** Whether `w + d` is the sum that gives `w` back but for its lowest bits, rather than the rounded one. */
+  readonly addsReversibly: boolean;
   /** Whether operands and results that are subnormal are taken for zeros of their sign: WebGPU may do so. */
   readonly flushesSubnormals: boolean;
 }
@@ -75,7 +77,38 @@ function as({ flushesSubnormals }: Arithmetic, operation: Operation): Operation 
 }
 
 const product = (arithmetic: Arithmetic): Operation => as(arithmetic, (a, b) => a * b);
-const sum = (arithmetic: Arithmetic): Operation => as(arithmetic, (a, b) => a + b);
+const sum = (arithmetic: Arithmetic): Operation =>
+  arithmetic.addsReversibly ? reversibleSum : as(arithmetic, (a, b) => a + b);
+
+const floats = new Float32Array(1);
+const words = new Uint32Array(floats.buffer);
+const EXPONENT = 0x7f800000;
+/** Exponents of the largest and of the smallest numbers. */
+const LARGEST = 0x7f000000;
+const SMALLEST = 0x00800000;
+
+function bitsOf(x: number): number {
+  floats[0] = x;
+  return words[0]!;
+}
+
+function floatOf(bits: number): number {
+  words[0] = bits;
+  return floats[0]!;
+}
+
+/** w without the bits below the last place of the sum, plus d rounded to that place: docs/reversible.md. */
+function reversibleSum(w: number, d: number): number {
+  const rounded = Math.fround(w + d);
+  const exponent = Math.min(bitsOf(rounded) & EXPONENT, LARGEST);
+  const own = Math.max(bitsOf(w) & EXPONENT, SMALLEST);
+  const below = Math.min(23, Math.max(0, (exponent - own) >> 23));
+  const cut = below === 0 ? w : floatOf((bitsOf(w) >>> below) << below);
+  const isFiner = (bitsOf(d) & EXPONENT) < exponent;
+  const anchor = isFiner ? floatOf(exponent | (bitsOf(d) & 0x80000000)) : 0;
+  const exact = Math.fround(cut + Math.fround(Math.fround(d + anchor) - anchor));
+  return (bitsOf(exact) & EXPONENT) === (bitsOf(rounded) & EXPONENT) ? exact : rounded;
+}
 
 /** `value · factor`, the factor a float32 and the product rounded once. */
 export function scaled(factor: number, arithmetic: Arithmetic): Change {
@@ -83,7 +116,7 @@ export function scaled(factor: number, arithmetic: Arithmetic): Change {
   return { once: false, of: (value) => value.map((x) => times(x, Math.fround(factor))) };
 }
 
-/** `value + noise`, rounded once. */
+/** `value + noise`. */
 export function noisy(std: number, seed: number, arithmetic: Arithmetic): Change {
   const plus = sum(arithmetic);
   return {
@@ -111,7 +144,7 @@ export function moved(towards: Values, amount: number, arithmetic: Arithmetic): 
 
 /** `value + value / 2`, the half a float32: what a custom function gives once. */
 export function halfAdded(arithmetic: Arithmetic): Change {
-  const [times, plus] = [product(arithmetic), sum(arithmetic)];
+  const [times, plus] = [product(arithmetic), as(arithmetic, (a, b) => a + b)];
   return { once: true, of: (value) => value.map((x) => plus(x, Math.fround(times(x, 0.5)))) };
 }
 

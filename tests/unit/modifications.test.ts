@@ -3,6 +3,7 @@ import {
   custom,
   disable,
   interpolate,
+  lora,
   type Modification,
   noise,
   scale,
@@ -13,6 +14,8 @@ import { inMemory } from "./models.ts";
 
 const double = (w: Float32Array): Float32Array => w.map((x) => 2 * x);
 const average = { kernel: Float32Array.of(5, 6, 7) };
+const adapter = { kernel: { a: Float32Array.of(1, 2, 3), b: Float32Array.of(0.5) } };
+const transposed = { kernel: { a: Float32Array.of(0.5), b: Float32Array.of(1, 2, 3) } };
 
 interface Pair {
   readonly name: string;
@@ -48,14 +51,23 @@ const withArraysOrCode: readonly Pair[] = [
     built: interpolate(average),
     literal: { type: "interpolate", towards: average, amount: 1 },
   },
+  {
+    name: "lora",
+    built: lora(adapter, { alpha: 2, loraRank: 1 }),
+    literal: { type: "lora", adapter, alpha: 2, loraRank: 1, layout: "outIn" },
+  },
+  {
+    name: "lora on transposed parameters",
+    built: lora(transposed, { alpha: 2, loraRank: 1, layout: "inOut" }),
+    literal: { type: "lora", adapter: transposed, alpha: 2, loraRank: 1, layout: "inOut" },
+  },
 ];
 
 /** Bits of the kernel while it is modified. */
 function shown(modification: Modification<Float32Array>): readonly number[] {
-  const model = { kernel: Float32Array.of(1, -2, 0.1) };
-  return withTheater(model, { modification, layers: "all" }, () => [
-    ...new Uint32Array(model.kernel.slice().buffer),
-  ]);
+  const data = Float32Array.of(1, -2, 0.1);
+  const model = { kernel: { data, shape: [1, 3], dtype: "float32" } } as const;
+  return withTheater(model, { modification, layers: "all" }, () => [...new Uint32Array(data.slice().buffer)]);
 }
 
 describe.each([...plain, ...withArraysOrCode])("a $name that is built", ({ built, literal }) => {
@@ -94,6 +106,12 @@ describe("a literal without its optional properties", () => {
     expect(shown({ type: "interpolate", towards: average })).toEqual(shown(interpolate(average)));
   });
 
+  it("adds an adapter to a parameter of [outputs, inputs]", () => {
+    expect(shown({ type: "lora", adapter, alpha: 2, loraRank: 1 })).toEqual(
+      shown(lora(adapter, { alpha: 2, loraRank: 1 })),
+    );
+  });
+
   it("takes what custom returns for a delta", () => {
     expect(shown({ type: "custom", fn: double })).toEqual(shown(custom(double, { returns: "delta" })));
   });
@@ -112,9 +130,13 @@ describe("a literal without its optional properties", () => {
 });
 
 describe("steps", () => {
-  const [kernel] = inMemory({ kernel: { shape: [3], aliases: ["tied"] } }).parameters;
-  const stepsOf = (modification: Modification<unknown>, std = 1): unknown =>
-    kindOf(modification).steps(modification, kernel!, { seed: 9, std });
+  const { parameters } = inMemory({
+    kernel: { shape: [3], aliases: ["tied"] },
+    matrix: { shape: [2, 3], aliases: ["tied"] },
+  });
+  const [kernel, matrix] = parameters;
+  const stepsOf = (modification: Modification<unknown>, std = 1, of = kernel!): unknown =>
+    kindOf(modification).steps(modification, of, { seed: 9, std });
 
   it("of a scale are one factor", () => {
     expect(stepsOf(scale(0.5))).toEqual([{ op: "scale", by: 0.5 }]);
@@ -150,6 +172,47 @@ describe("steps", () => {
     expect(stepsOf(interpolate({ tied: 2 }))).toEqual([{ op: "replace", by: { kind: "values", of: 2 } }]);
     expect(() => stepsOf(interpolate({ tied: 2, kernel: 1 }))).toThrow("kernel and tied are one parameter");
   });
+
+  it("of lora are one delta", () => {
+    const factors = { a: 1, b: 2 };
+    const delta = { kind: "lowRank", a: 1, b: 2, loraRank: 8, scaling: 2, layout: "outIn" };
+    const modification = lora({ matrix: factors }, { alpha: 16, loraRank: 8 });
+    expect(stepsOf(modification, 1, matrix)).toEqual([{ op: "add", delta }]);
+    const literal = { type: "lora", adapter: { matrix: factors }, alpha: 16, loraRank: 8 } as const;
+    expect(stepsOf(literal, 1, matrix)).toEqual([{ op: "add", delta }]);
+    expect(stepsOf({ ...literal, layout: "inOut" }, 1, matrix)).toEqual([
+      { op: "add", delta: { ...delta, layout: "inOut" } },
+    ]);
+  });
+
+  it("of lora without strength are none, on a parameter that it fits", () => {
+    const modification = lora({ kernel: { a: 1, b: 2 }, matrix: { a: 1, b: 2 } }, { alpha: 0, loraRank: 8 });
+    expect(stepsOf(modification, 1, matrix)).toEqual([]);
+    expect(() => stepsOf(modification)).toThrow("two dimensions");
+  });
+
+  it("of lora find the factors by a further name of the parameter", () => {
+    const options = { alpha: 1, loraRank: 1 };
+    const [a, b] = [{}, {}];
+    const found = [{ op: "add", delta: expect.objectContaining({ a, b }) as unknown }];
+    expect(stepsOf(lora({ tied: { a, b } }, options), 1, matrix)).toEqual(found);
+    expect(stepsOf(lora({ tied: { a, b }, matrix: { a, b } }, options), 1, matrix)).toEqual(found);
+    expect(() => stepsOf(lora({ tied: { a, b }, matrix: { a, b: {} } }, options), 1, matrix)).toThrow(
+      "matrix and tied are one parameter",
+    );
+  });
+});
+
+describe("the description of lora", () => {
+  const factors = { a: 1, b: 2 };
+  const line = (modification: Modification<unknown>): string =>
+    kindOf(modification).describe(modification, undefined);
+
+  it("counts its parameters", () => {
+    const options = { alpha: 16, loraRank: 8 };
+    expect(line(lora({ q: factors, v: factors }, options))).toBe("lora(2 parameters, rank=8, alpha=16)");
+    expect(line(lora({ q: factors }, options))).toBe("lora(1 parameter, rank=8, alpha=16)");
+  });
 });
 
 describe("what a modification applies to by itself", () => {
@@ -163,5 +226,11 @@ describe("what a modification applies to by itself", () => {
   it("is every name in an average", () => {
     const modification: Modification<unknown> = interpolate({ a: 1, b: 2 });
     expect(kindOf(modification).targets(modification)).toEqual(["a", "b"]);
+  });
+
+  it("is every name in an adapter", () => {
+    const factors = { a: 1, b: 2 };
+    const modification: Modification<unknown> = lora({ q: factors, v: factors }, { alpha: 1, loraRank: 1 });
+    expect(kindOf(modification).targets(modification)).toEqual(["q", "v"]);
   });
 });

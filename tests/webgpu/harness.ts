@@ -51,7 +51,7 @@ export async function webGpuHarness(technique: "swap" | "stream"): Promise<Harne
       submit();
       return { buffers: bufferManager().numUsedBuffers };
     },
-    arithmetic: { roundsProducts: true, flushesSubnormals: await flushesSubnormals() },
+    arithmetic: { roundsProducts: true, addsReversibly: false, flushesSubnormals: await flushesSubnormals() },
     readsLater: true,
     cycles: 100,
     faults: [...common.faults, outOfMemory()],

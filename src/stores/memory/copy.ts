@@ -5,8 +5,11 @@
 import type { NumericArray } from "../../dtypes/dtype.ts";
 import { RestoreError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
+import { SIXTEEN_BIT_TABLE_BYTES } from "../../reversible/preimages.ts";
 import type { Bytes, Delta, Layer, Stage, Step } from "../../store.ts";
 import type { Entry } from "./record.ts";
+import { factorBytes, isHalf, withOwnFactors } from "./operands.ts";
+import { giveBack, pooledCopy } from "./pool.ts";
 import { applyStep, valuesOf } from "./steps.ts";
 
 type Steps = Layer<NumericArray>;
@@ -18,10 +21,14 @@ function isGiven(step: Step<NumericArray>): boolean {
   return step.op === "replace" || (step.op === "add" && step.delta.kind === "values");
 }
 
-/** Most that user code and we need for a moment: a copy of the parameter and the result. */
-function transientOf({ data, dtype }: Entry, step: Step<NumericArray>): number {
+/** Most that is needed for a moment: for user code a copy of the parameter and the result, factors as numbers, tables. */
+export function transientOf({ data, dtype }: Entry, step: Step<NumericArray>): number {
+  if (step.op === "add" && step.delta.kind === "lowRank") {
+    return (dtype === "float64" ? 8 : 4) * (step.delta.a.length + step.delta.b.length);
+  }
+  if (step.op === "scale" && dtype === "float16") return SIXTEEN_BIT_TABLE_BYTES;
   if (step.op !== "replace" || step.by.kind !== "computed") return 0;
-  return 2 * (dtype === "float16" || dtype === "bfloat16" ? 4 * data.length : data.byteLength);
+  return 2 * (isHalf(dtype) ? 4 * data.length : data.byteLength);
 }
 
 /** Bytes of what is kept of a step above others: what it added, or what it made of the parameter. */
@@ -36,6 +43,7 @@ function heldFor(entry: Entry, layers: readonly Steps[]): number {
   if (lowest === undefined) return 0;
   let held = entry.data.byteLength;
   if (above.length > 0 && lowest.steps.some(isGiven)) held += entry.data.byteLength;
+  for (const { steps } of layers) for (const step of steps) held += factorBytes(step);
   for (const { steps } of above) for (const step of steps) held += keptBytes(entry, step);
   return held;
 }
@@ -66,6 +74,9 @@ export class CopyStage implements Stage<NumericArray> {
   /** What steps of upper layers put in or add, while lower ones may still close. */
   readonly #kept = new Map<Step<NumericArray>, NumericArray>();
 
+  /** Steps with factors of their own. */
+  readonly #factors = new Map<Step<NumericArray>, Step<NumericArray>>();
+
   /** @param onRelease - called once everything is back */
   constructor(entry: Entry, onRelease: () => void = () => {}) {
     this.#entry = entry;
@@ -78,7 +89,7 @@ export class CopyStage implements Stage<NumericArray> {
 
   hold(toModify: boolean): void {
     const { data } = this.#entry;
-    if (toModify) this.#original = data.slice();
+    if (toModify) this.#original = pooledCopy(data);
     this.#shown = fingerprint(data);
   }
 
@@ -86,7 +97,7 @@ export class CopyStage implements Stage<NumericArray> {
     const { data } = this.#entry;
     this.#assertGuarded();
     const before = this.#layers;
-    if (layers.length > 0) this.#original ??= data.slice();
+    if (layers.length > 0) this.#original ??= pooledCopy(data);
     if (before.length === 1 && layers.length > 1 && before[0]!.steps.some(isGiven)) {
       this.#lowest = { layer: before[0]!, result: data.slice() };
     }
@@ -108,7 +119,7 @@ export class CopyStage implements Stage<NumericArray> {
 
   /** Makes `layers` over the original visible. Keeps what upper layers brought along. */
   #fold(layers: readonly Steps[]): void {
-    const { data, dtype, parameter } = this.#entry;
+    const { data } = this.#entry;
     if (this.#original !== undefined) data.set(this.#original);
     for (const [level, layer] of layers.entries()) {
       if (layer === this.#lowest?.layer) {
@@ -117,14 +128,14 @@ export class CopyStage implements Stage<NumericArray> {
       }
       for (const step of layer.steps) {
         const kept = this.#kept.get(step);
-        if (kept === undefined) applyStep(data, dtype, parameter, step);
+        if (kept === undefined) applyStep(this.#entry, this.#owned(step));
         else if (step.op === "add") {
           const delta = {
             kind: "values",
             times: (step.delta as Extract<Delta<NumericArray>, { kind: "values" }>).times,
             of: kept,
           } as const;
-          applyStep(data, dtype, parameter, { op: "add", delta });
+          applyStep(this.#entry, { op: "add", delta });
         } else data.set(kept);
         if (kept === undefined && level > 0 && isGiven(step)) {
           const given = step.op === "add" && step.delta.kind === "values" ? step.delta.of : data;
@@ -134,15 +145,30 @@ export class CopyStage implements Stage<NumericArray> {
     }
   }
 
+  /** The step with factors of its own. */
+  #owned(step: Step<NumericArray>): Step<NumericArray> {
+    if (factorBytes(step) === 0) return step;
+    const owned = this.#factors.get(step) ?? withOwnFactors(step);
+    this.#factors.set(step, owned);
+    return owned;
+  }
+
   /** Forgets what `layers` do not need. */
   #settle(layers: readonly Steps[]): void {
-    const steps = new Set(layers.length > 1 ? layers.flatMap((layer) => layer.steps) : []);
+    const all = new Set(layers.flatMap((layer) => layer.steps));
+    for (const step of this.#factors.keys()) if (!all.has(step)) this.#factors.delete(step);
+    const steps = layers.length > 1 ? all : new Set<Step<NumericArray>>();
     for (const step of this.#kept.keys()) if (!steps.has(step)) this.#kept.delete(step);
     if (layers.length <= 1 || this.#lowest?.layer !== layers[0]) this.#lowest = undefined;
     // What is left watches only, and what is visible is the original.
-    if (layers.length === 0) this.#original = undefined;
+    if (layers.length === 0) this.#forgetOriginal();
     this.#layers = layers;
     this.#shown = fingerprint(this.#entry.data);
+  }
+
+  #forgetOriginal(): void {
+    if (this.#original !== undefined) giveBack(this.#original);
+    this.#original = undefined;
   }
 
   /** @throws RestoreError where nothing but the parameter itself has the original, and it was written */
@@ -165,8 +191,9 @@ export class CopyStage implements Stage<NumericArray> {
 
   bytes(): Bytes {
     const kept = [...this.#kept.values(), this.#lowest?.result, this.#original];
+    const factors = [...this.#factors.keys()].reduce((sum, step) => sum + factorBytes(step), 0);
     return {
-      held: kept.reduce((sum, array) => sum + (array?.byteLength ?? 0), 0),
+      held: kept.reduce((sum, array) => sum + (array?.byteLength ?? 0), factors),
       shared: none,
       transient: 0,
     };
@@ -183,9 +210,10 @@ export class CopyStage implements Stage<NumericArray> {
       this.#assertGuarded();
       if (this.#original !== undefined) this.#entry.data.set(this.#original);
     }
-    this.#original = undefined;
+    this.#forgetOriginal();
     this.#lowest = undefined;
     this.#kept.clear();
+    this.#factors.clear();
     this.#layers = [];
     this.#onRelease();
     return guarded ? "fingerprint" : "copy";

@@ -3,17 +3,29 @@ import { carrierOf, type NumericArray } from "../../dtypes/dtype.ts";
 import { describeValue, ModificationError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
 import { isRecord } from "../../plain.ts";
-import type { Bytes, Layer, Model, Site, Stage, Technique } from "../../store.ts";
+import {
+  type Bytes,
+  type Layer,
+  type Model,
+  operandOf,
+  type Site,
+  type Stage,
+  type Step,
+  type Technique,
+} from "../../store.ts";
 import { refuseOtherModels } from "../other-models.ts";
+import { codecOf } from "./codecs.ts";
 import { CopyStage, costOfCopy } from "./copy.ts";
+import { numbersOf } from "./operands.ts";
 import { type Entry, type MemoryModel, readRecord } from "./record.ts";
+import { ReversibleStage } from "./reversible.ts";
+import { costOfReversible } from "./reversible-cost.ts";
 import { markShared } from "./shared-buffer.ts";
 import { valuesOf } from "./steps.ts";
 import { intersect, overlapping, type Storage } from "./storage.ts";
 
 class MemorySite implements Site<NumericArray> {
   readonly #entry: Entry;
-  readonly offers: readonly Technique[] = ["copy"];
 
   constructor(entry: Entry) {
     this.#entry = entry;
@@ -31,16 +43,25 @@ class MemorySite implements Site<NumericArray> {
     return overlapping(this.#entry.data.buffer, this.#entry.storage);
   }
 
-  cost(_technique: Technique, shown: readonly Layer<NumericArray>[], added: Layer<NumericArray>): Bytes {
-    return costOfCopy(this.#entry, shown, added);
+  cost(technique: Technique, shown: readonly Layer<NumericArray>[], added: Layer<NumericArray>): Bytes {
+    if (technique === "copy") return costOfCopy(this.#entry, shown, added);
+    return costOfReversible(this.#entry, shown.length === 0, added, technique === "plane");
   }
 
-  stage(): Stage<NumericArray> {
+  stage(technique: Technique): Stage<NumericArray> {
     const { data, parameter } = this.#entry;
-    if (data.buffer instanceof ArrayBuffer || typeof SharedArrayBuffer === "undefined")
-      return new CopyStage(this.#entry);
-    const unmark = markShared(data.buffer, parameter.name);
-    return new CopyStage(this.#entry, unmark);
+    const isShared = typeof SharedArrayBuffer !== "undefined" && data.buffer instanceof SharedArrayBuffer;
+    const unmark = isShared ? markShared(data.buffer as SharedArrayBuffer, parameter.name) : undefined;
+    return technique === "copy"
+      ? new CopyStage(this.#entry, unmark)
+      : new ReversibleStage(this.#entry, technique === "plane", unmark);
+  }
+
+  /** Whether a layer is nothing but scaling that parks less than it would keep. */
+  scalesReversibly({ steps }: Layer<NumericArray>): boolean {
+    return steps.every(
+      (step) => step.op === "scale" && codecOf(this.#entry, step, { own: false, plane: false }) !== undefined,
+    );
   }
 
   fingerprint(): string {
@@ -51,8 +72,35 @@ class MemorySite implements Site<NumericArray> {
     return valuesOf(this.#entry.data, this.#entry.dtype);
   }
 
-  check(value: NumericArray, role: string): void {
+  check(step: Step<NumericArray>, role: string): void {
+    const { shape } = this.#entry.parameter;
+    const value = operandOf(step);
+    if (value !== undefined) this.#checkArray(value, `${role}: the value for`, shape);
+    if (step.op === "scale" && typeof step.by !== "number") {
+      this.#checkArray(step.by.factors, `${role}: the factors for`, [shape[step.by.axis]!]);
+    }
+    if (step.op !== "add" || step.delta.kind !== "lowRank") return;
+    const { a, b, loraRank, layout } = step.delta;
+    const [outputs, inputs] = layout === "outIn" ? shape : [...shape].reverse();
+    this.#checkFactor(a, `${role}: factor a for`, [loraRank, inputs!]);
+    this.#checkFactor(b, `${role}: factor b for`, [outputs!, loraRank]);
+  }
+
+  #checkFactor(value: NumericArray, role: string, shape: readonly number[]): void {
+    this.#checkArray(value, role, shape);
+    const { dtype, parameter } = this.#entry;
+    const at = numbersOf(value, dtype).findIndex((x) => !Number.isFinite(x));
+    if (at < 0) return;
+    throw new ModificationError(
+      "non_finite",
+      parameter.name,
+      `${role} ${JSON.stringify(parameter.name)} is not finite at element ${at}. The model is unchanged.`,
+    );
+  }
+
+  #checkArray(value: NumericArray, role: string, shape: readonly number[]): void {
     const { data, dtype, parameter } = this.#entry;
+    const size = shape.reduce((product, length) => product * length, 1);
     const name = JSON.stringify(parameter.name);
     const tag = ArrayBuffer.isView(value) ? value[Symbol.toStringTag] : undefined;
     if (tag !== carrierOf(dtype) && !(data instanceof Uint16Array && tag === "Float32Array")) {
@@ -64,11 +112,11 @@ class MemorySite implements Site<NumericArray> {
           "The model is unchanged.",
       );
     }
-    if (value.length !== data.length) {
+    if (value.length !== size) {
       throw new ModificationError(
         "shape_mismatch",
         parameter.name,
-        `${role} ${name}, of shape [${parameter.shape.join(", ")}], must have ${data.length} elements, got ` +
+        `${role} ${name}, of shape [${parameter.shape.join(", ")}], must have ${size} elements ([${shape.join(", ")}]), got ` +
           `${value.length}. The model is unchanged.`,
       );
     }
@@ -105,6 +153,20 @@ class MemorySite implements Site<NumericArray> {
   free(): void {}
 }
 
+/** Below this, a copy is not worth avoiding: it survives whatever is written inside. */
+const WORTH_IT = 65_536;
+
+/** Scaling reversibly takes about the time of a copy; an addition is computed twice, and takes longer. */
+function automatic(shown: ReadonlyMap<Site<NumericArray>, Layer<NumericArray>>): readonly Technique[] {
+  let bytes = 0;
+  let scales = true;
+  for (const [site, layer] of shown) {
+    bytes += site.parameter.bytes;
+    scales &&= (site as MemorySite).scalesReversibly(layer);
+  }
+  return scales && bytes > WORTH_IT ? ["reversible", "copy"] : ["copy", "reversible"];
+}
+
 /**
  * A record of typed arrays as the theater sees it.
  *
@@ -130,6 +192,10 @@ export function memoryModel(record: MemoryModel): Model<NumericArray> {
     emptyHint: "Give a record of typed arrays by name; a Map or a promise has none.",
     sites: entries.map((entry) => new MemorySite(entry)),
     layers,
+    techniques: ["reversible", "plane", "copy"],
+    automatic,
+    estimates: true,
+    losesWrites: (technique) => technique !== "copy",
     // Watching in place means a digest of every byte: only a theater without a modification does it.
     watchesAll: false,
     capsules: [],

@@ -7,7 +7,11 @@ import { carrierOf, type DType, isFloat, type NumericArray } from "../../dtypes/
 import { describeValue, messageOf, ModificationError } from "../../errors.ts";
 import { isThenable } from "../../drive.ts";
 import { fillNoise, noiseSource } from "../../random/noise.ts";
-import type { Delta, Parameter, Replacement, Step } from "../../store.ts";
+import { applyCodec } from "../../reversible/park.ts";
+import type { AxisFactors, Delta, Parameter, Replacement, Step } from "../../store.ts";
+import { codecOf } from "./codecs.ts";
+import { axisOf, factorsOf } from "./operands.ts";
+import type { Entry } from "./record.ts";
 
 /** Elements per window: 8 kB of float64 stays in the first-level cache. */
 const WINDOW = 1024;
@@ -42,30 +46,64 @@ function coefficient(value: number, dtype: DType): number {
   return isFloat(dtype) && dtype !== "float64" ? Math.fround(value) : value;
 }
 
-function scale(data: NumericArray, dtype: DType, by: number): void {
-  const factor = coefficient(by, dtype);
-  eachWindow(data, dtype, (window) => {
-    for (let i = 0; i < window.length; i++) window[i] = window[i]! * factor;
+function scale(
+  data: NumericArray,
+  dtype: DType,
+  shape: readonly number[],
+  by: number | AxisFactors<NumericArray>,
+): void {
+  if (typeof by === "number") {
+    const factor = coefficient(by, dtype);
+    eachWindow(data, dtype, (window) => {
+      for (let i = 0; i < window.length; i++) window[i] = window[i]! * factor;
+    });
+    return;
+  }
+  const { inner, length } = axisOf(shape, by.axis);
+  eachWindow(data, dtype, (window, first) => {
+    for (let i = 0; i < window.length; i++) {
+      window[i] = window[i]! * by.factors[Math.floor((first + i) / inner) % length]!;
+    }
   });
 }
 
-/** Reads `of`, an operand for a parameter of `dtype`, into `out`. */
-function readOperand(of: NumericArray, dtype: DType, first: number, end: number, out: Float64Array): void {
-  if (of[Symbol.toStringTag] === carrierOf(dtype)) decode(of, dtype, first, end, out);
-  else out.set(of.subarray(first, end));
+/** What writes the deltas of the elements from `first` on, for formats that no kernel adds to. */
+function deltasOf(
+  dtype: DType,
+  name: string,
+  delta: Delta<NumericArray>,
+): (first: number, out: Float64Array) => void {
+  if (delta.kind === "noise") {
+    const source = noiseSource(delta.seed, name, delta.std, isFloat(dtype) ? dtype : "float32");
+    return (first, out) => fillNoise(out, source, first);
+  }
+  if (delta.kind === "values") {
+    const { of } = delta;
+    const times = coefficient(delta.times, dtype);
+    return (first, out) => {
+      for (let i = 0; i < out.length; i++) out[i] = times * of[first + i]!;
+    };
+  }
+  const { left, right } = factorsOf(dtype, delta, Float64Array);
+  const rank = delta.loraRank;
+  const columns = right.length / rank;
+  return (first, out) => {
+    for (let i = 0; i < out.length; i++) {
+      const column = (first + i) % columns;
+      const row = (first + i - column) / columns;
+      let sum = 0;
+      for (let k = 0; k < rank; k++) sum += left[row * rank + k]! * right[k * columns + column]!;
+      out[i] = sum;
+    }
+  };
 }
 
 function add(data: NumericArray, dtype: DType, name: string, delta: Delta<NumericArray>): void {
   const deltas = new Float64Array(WINDOW);
-  const times = delta.kind === "values" ? coefficient(delta.times, dtype) : 1;
-  const source =
-    delta.kind === "noise"
-      ? noiseSource(delta.seed, name, delta.std, isFloat(dtype) ? dtype : "float32")
-      : undefined;
+  const fill = deltasOf(dtype, name, delta);
   eachWindow(data, dtype, (window, first) => {
-    if (source !== undefined) fillNoise(deltas.subarray(0, window.length), source, first);
-    else if (delta.kind === "values") readOperand(delta.of, dtype, first, first + window.length, deltas);
-    for (let i = 0; i < window.length; i++) window[i] = window[i]! + times * deltas[i]!;
+    fill(first, deltas.subarray(0, window.length));
+    for (let i = 0; i < window.length; i++) window[i] = window[i]! + deltas[i]!;
   });
 }
 
@@ -137,18 +175,17 @@ function compute(
 }
 
 /**
- * Applies one step to `data` in place.
+ * Applies one step to the entry's array in place: by kernels where there are some, so that what is shown does not
+ * depend on the technique.
  *
- * @throws ModificationError; `data` may then be half modified, and its owner puts it back
+ * @throws ModificationError; the array may then be half modified, and its owner puts it back
  */
-export function applyStep(
-  data: NumericArray,
-  dtype: DType,
-  parameter: Parameter,
-  step: Step<NumericArray>,
-): void {
-  try {
-    if (step.op === "scale") scale(data, dtype, step.by);
+export function applyStep(entry: Entry, step: Step<NumericArray>): void {
+  const { data, dtype, parameter } = entry;
+  const kept = codecOf(entry, step, { own: false, plane: false });
+  withinRange(parameter, () => {
+    if (kept !== undefined) applyCodec(data, kept.codec);
+    else if (step.op === "scale") scale(data, dtype, parameter.shape, step.by);
     else if (step.op === "zero") data.fill(0);
     else if (step.op === "add") add(data, dtype, parameter.name, step.delta);
     else if (step.by.kind === "values") put(data, dtype, step.by.of);
@@ -161,12 +198,19 @@ export function applyStep(
         });
       }
     }
+  });
+}
+
+/** Runs `modify`. @throws ModificationError `out_of_range` for a result that an integer format cannot hold */
+export function withinRange({ name }: Parameter, modify: () => void): void {
+  try {
+    modify();
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
     throw new ModificationError(
       "out_of_range",
-      parameter.name,
-      `${JSON.stringify(parameter.name)}: ${cause.message}. Every parameter is as it was before the call. ` +
+      name,
+      `${JSON.stringify(name)}: ${cause.message}. Every parameter is as it was before the call. ` +
         "Leave it out, or clamp with custom.",
       { cause },
     );

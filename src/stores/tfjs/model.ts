@@ -3,17 +3,19 @@ import { add, keep, mul, sub, type Tensor, tidy, type Variable } from "@tensorfl
 import type { LayersModel } from "@tensorflow/tfjs-layers";
 import { describeValue, UnsupportedError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
-import type {
-  Await,
-  Bytes,
-  Layer,
-  Model,
-  Parameter,
-  Shown,
-  Site,
-  Stage,
-  Step,
-  Technique,
+import {
+  type Await,
+  type Bytes,
+  type Layer,
+  type Model,
+  operandOf,
+  operandsOf,
+  type Parameter,
+  type Shown,
+  type Site,
+  type Stage,
+  type Step,
+  type Technique,
 } from "../../store.ts";
 import { isRecord } from "../../plain.ts";
 import { refuseOtherModels } from "../other-models.ts";
@@ -38,7 +40,6 @@ function addsDelta(step: Step<Tensor>): boolean {
 
 class TensorSite implements Site<Tensor> {
   readonly entry: Entry;
-  readonly offers: readonly Technique[] = ["swap", "stream"];
 
   constructor(entry: Entry) {
     this.entry = entry;
@@ -86,8 +87,17 @@ class TensorSite implements Site<Tensor> {
     return readValues(this.entry.tensor);
   }
 
-  check(value: Tensor, role: string): void {
-    checkTensor(value, this.parameter, `${role} ${JSON.stringify(this.parameter.name)}`);
+  check(step: Step<Tensor>, role: string): void {
+    const name = JSON.stringify(this.parameter.name);
+    const value = operandOf(step);
+    if (value !== undefined) checkTensor(value, this.parameter, `${role}: the value for ${name}`);
+    else if (operandsOf(step).length > 0) {
+      throw new UnsupportedError(
+        "technique",
+        `${role}: low-rank deltas and factors along an axis are not offered for TensorFlow.js (${name}). ` +
+          "The model is unchanged. Use custom, or parameters in typed arrays.",
+      );
+    }
   }
 
   isLive(value: Tensor): boolean {
@@ -119,6 +129,8 @@ class TensorSite implements Site<Tensor> {
     average.dispose();
   }
 }
+
+const techniques: readonly Technique[] = ["swap", "stream"];
 
 function isGraphModel(value: unknown): value is GraphModel {
   return typeof value === "object" && value !== null && "modelVersion" in value && "execute" in value;
@@ -156,6 +168,10 @@ export function tfjsModel(model: TfjsModel): Model<Tensor> {
     watchesAll: true,
     capsules: capsulesOf(inventory),
     exports: inventory.exports,
+    techniques,
+    automatic: () => techniques,
+    estimates: false,
+    losesWrites: () => false,
     useBytes(targets) {
       const shown = new Map<Entry, Shown<Tensor>>();
       for (const site of sites) {

@@ -3,7 +3,7 @@ import { add, keep, mul, reshape, Tensor, tensor as tensorOf, tidy, tile } from 
 import { isThenable } from "../../drive.ts";
 import { describeValue, messageOf, ModificationError } from "../../errors.ts";
 import { fillNoise, noiseSource } from "../../random/noise.ts";
-import type { Parameter, Replacement, Step } from "../../store.ts";
+import type { LowRank, Parameter, Replacement, Step } from "../../store.ts";
 import type { Bin } from "./bin.ts";
 import { alias } from "./engine.ts";
 import { handleOn } from "./showing.ts";
@@ -116,8 +116,9 @@ export function arithmetic(
   of: Tensor | undefined,
   bin: Bin,
 ): Tensor {
-  if (step.op === "scale") return keep(mul(value, step.by));
-  const { delta } = step;
+  // Factors along an axis and low-rank deltas were refused when the step was checked.
+  if (step.op === "scale") return keep(mul(value, step.by as number));
+  const delta = step.delta as Exclude<typeof step.delta, LowRank<Tensor>>;
   let addend: Tensor;
   if (delta.kind === "values") addend = keep(mul(of!, delta.times));
   else {

@@ -1,0 +1,25 @@
+/** Which float32 weights a scale can park bits of: those around which everything is a normal number. */
+
+const word = new Uint32Array(1);
+const number = new Float32Array(word.buffer);
+
+function bitsOf(value: number): number {
+  number[0] = value;
+  return word[0]!;
+}
+
+/** 2^-125: a neighbour, or one rounding, below it is still a normal number. */
+const SMALLEST = 2.350988701644575e-38;
+/** 0.9992 of the largest float32: a few steps more do not overflow. */
+const LARGEST = 3.4e38;
+
+/**
+ * Bits of the smallest and largest |p| such that p, its neighbours and all their products are normal.
+ * A quotient of float64 is rounded correctly on every engine.
+ *
+ * @param smallest - the smallest |factor| in use, a normal float32
+ * @param largest - the largest; equal for a uniform factor
+ */
+export function scaleRange(smallest: number, largest: number): readonly [low: number, high: number] {
+  return [bitsOf(Math.max(SMALLEST, SMALLEST / smallest)), bitsOf(Math.min(LARGEST, LARGEST / largest))];
+}

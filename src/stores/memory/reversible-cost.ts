@@ -1,0 +1,55 @@
+/** Bytes of showing layers reversibly, before anything is touched. */
+import type { NumericArray } from "../../dtypes/dtype.ts";
+import { estimateParked, mostParked, type Pass } from "../../reversible/estimate.ts";
+import { windowCount } from "../../reversible/window.ts";
+import type { Bytes, Layer, Step } from "../../store.ts";
+import { codecOf } from "./codecs.ts";
+import { transientOf } from "./copy.ts";
+import { factorBytes } from "./operands.ts";
+import type { Entry } from "./record.ts";
+
+/** What a step without a codec makes of a sample; user code is not asked, and taken to change nothing. */
+function changeOf(step: Step<NumericArray>): Pass {
+  return (window, first, count) => {
+    if (step.op === "zero") window.fill(0, 0, count);
+    if (step.op !== "replace" || step.by.kind !== "values") return;
+    const { of } = step.by;
+    if (of.constructor === window.constructor) window.set(of.subarray(first, first + count));
+  };
+}
+
+/**
+ * What `added` adds above whatever is shown. What is parked is an estimate, from a sample of what is visible now.
+ *
+ * @param isFirst - whether nothing is shown yet
+ * @param plane - whether scales park one bit of every element
+ */
+export function costOfReversible(
+  entry: Entry,
+  isFirst: boolean,
+  { steps }: Layer<NumericArray>,
+  plane: boolean,
+): Bytes {
+  const { data } = entry;
+  /** Digests, operands, what is kept whole: known exactly. */
+  let kept = isFirst ? 8 * windowCount(data) : 0;
+  let mostOfParked = 0;
+  const passes: Pass[] = [];
+  for (const step of steps) {
+    const known = codecOf(entry, step, { own: false, plane });
+    if (known === undefined) {
+      kept += data.byteLength + factorBytes(step);
+      passes.push(changeOf(step));
+    } else {
+      kept += known.bytes;
+      mostOfParked += mostParked(data);
+      passes.push(known.codec);
+    }
+  }
+  return {
+    held: kept + estimateParked(data, passes),
+    most: kept + mostOfParked,
+    shared: new Map(),
+    transient: Math.max(0, ...steps.map((step) => transientOf(entry, step))),
+  };
+}
