@@ -134,7 +134,7 @@ const numbers: readonly Case[] = [
   },
   {
     name: "a budget that a copy does not fit",
-    run: halving({ budget: 39 }),
+    run: halving({ budget: 39, technique: "copy" }),
     error: UnsupportedError,
     code: "over_budget",
     says: ["39 B", "copy needs 40 bytes", "40 held", "Raise budget, or select fewer layers"],
@@ -168,7 +168,7 @@ const techniques: readonly Case[] = [
     run: halving({ technique: "swap" }),
     error: UnsupportedError,
     code: "technique",
-    says: ['"swap"', "record of typed arrays", "Offered: copy"],
+    says: ['"swap"', "record of typed arrays", "Offered: reversible, plane, copy"],
     on: "surgical-theater",
   },
   {

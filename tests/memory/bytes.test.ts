@@ -117,7 +117,7 @@ describe("held bytes", () => {
 
   it("are what the process grows by", () => {
     const weights = { kernel: new Float32Array(8_000_000).fill(1) };
-    const options = { modification: scale(0.5), layers: "all" };
+    const options = { modification: scale(0.5), layers: "all", technique: "copy" } as const;
     const { heldBytes } = planTheater(weights, options);
     expect(heldBytes).toBe(32_000_000);
     const before = process.memoryUsage().arrayBuffers;
@@ -129,7 +129,7 @@ describe("held bytes", () => {
 
   it("that exceed the budget are an error which says how many are needed", () => {
     const weights = model();
-    const options = { modification: scale(2), layers: "all", budget: ALL - 1 };
+    const options = { modification: scale(2), layers: "all", technique: "copy", budget: ALL - 1 } as const;
     expect(() => surgicalTheater(weights, options)).toThrow(expect.objectContaining({ code: "over_budget" }));
     expect(() => surgicalTheater(weights, options)).toThrow(new RegExp(`${ALL} bytes`));
     expect([...weights.bias]).toEqual(Array(10).fill(2));

@@ -98,7 +98,7 @@ function floatOf(bits: number): number {
 }
 
 /** w without the bits below the last place of the sum, plus d rounded to that place: docs/reversible.md. */
-function reversibleSum(w: number, d: number): number {
+export function reversibleSum(w: number, d: number): number {
   const rounded = Math.fround(w + d);
   const exponent = Math.min(bitsOf(rounded) & EXPONENT, LARGEST);
   const own = Math.max(bitsOf(w) & EXPONENT, SMALLEST);

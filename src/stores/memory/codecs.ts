@@ -31,15 +31,19 @@ export interface Making {
 
 type Mapped = "int8" | "uint8" | "float16";
 
-/** By format, the tables of the last factor: they serve all parameters of a theater, opening and closing. */
-const tables = new Map<Mapped, { readonly factor: number; readonly made: WeakRef<Preimages> }>();
+/** Tables by format and factor: they serve all parameters of a theater, opening and closing. Held weakly. */
+const tables = new Map<string, WeakRef<Preimages>>();
+
+/** More than theaters open at a time need. */
+const MOST_TABLES = 16;
 
 function tablesOf(dtype: Mapped, factor: number): Preimages {
-  const last = tables.get(dtype);
-  const known = last?.factor === factor ? last.made.deref() : undefined;
+  const key = `${dtype} ${factor}`;
+  const known = tables.get(key)?.deref();
   if (known !== undefined) return known;
   const made = preimagesOf(dtype === "float16" ? 65536 : 256, scaleMap(dtype, factor));
-  tables.set(dtype, { factor, made: new WeakRef(made) });
+  if (tables.size >= MOST_TABLES) tables.delete([...tables.keys()][0]!);
+  tables.set(key, new WeakRef(made));
   return made;
 }
 
