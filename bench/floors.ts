@@ -20,26 +20,51 @@ function roundedBits(bits: number): number {
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
 
-// Loops of their own, up to a number: in shared closures, or up to a length, the compiler makes slower ones.
+// Loops over four elements at a time, `count` a multiple of 4: in the obvious ones the compiler spends twice the time.
 
 function roundAll(words: Int32Array, out: Uint16Array, count: number): void {
-  for (let i = 0; i < count; i++) out[i] = roundedBits(words[i]!);
+  for (let i = 0; i < count; i += 4) {
+    out[i] = roundedBits(words[i]!);
+    out[i + 1] = roundedBits(words[i + 1]!);
+    out[i + 2] = roundedBits(words[i + 2]!);
+    out[i + 3] = roundedBits(words[i + 3]!);
+  }
 }
 
 function shiftAll(bits: Uint16Array, words: Int32Array, count: number): void {
-  for (let i = 0; i < count; i++) words[i] = bits[i]! << 16;
+  for (let i = 0; i < count; i += 4) {
+    words[i] = bits[i]! << 16;
+    words[i + 1] = bits[i + 1]! << 16;
+    words[i + 2] = bits[i + 2]! << 16;
+    words[i + 3] = bits[i + 3]! << 16;
+  }
 }
 
 function addAll(values: Float32Array, deltas: Float32Array, count: number): void {
-  for (let i = 0; i < count; i++) values[i] = values[i]! + deltas[i]!;
+  for (let i = 0; i < count; i += 4) {
+    values[i]! += deltas[i]!;
+    values[i + 1]! += deltas[i + 1]!;
+    values[i + 2]! += deltas[i + 2]!;
+    values[i + 3]! += deltas[i + 3]!;
+  }
 }
 
 function subtractAll(values: Float32Array, deltas: Float32Array, count: number): void {
-  for (let i = 0; i < count; i++) values[i] = values[i]! - deltas[i]!;
+  for (let i = 0; i < count; i += 4) {
+    values[i]! -= deltas[i]!;
+    values[i + 1]! -= deltas[i + 1]!;
+    values[i + 2]! -= deltas[i + 2]!;
+    values[i + 3]! -= deltas[i + 3]!;
+  }
 }
 
 function multiplyAll(values: Float32Array, by: number, deltas: Float32Array, count: number): void {
-  for (let i = 0; i < count; i++) deltas[i] = values[i]! * by;
+  for (let i = 0; i < count; i += 4) {
+    deltas[i] = values[i]! * by;
+    deltas[i + 1] = values[i + 1]! * by;
+    deltas[i + 2] = values[i + 2]! * by;
+    deltas[i + 3] = values[i + 3]! * by;
+  }
 }
 
 export function toBfloat16(
@@ -139,7 +164,7 @@ export function keptDelta(
   const isWide = weights instanceof Float32Array;
   const round = isWide
     ? Math.fround
-    : (value: number): number => fromBfloat16(toBfloat16(Float32Array.of(value)))[0]!;
+    : (value: number): number => fromBfloat16(toBfloat16(new Float32Array(4).fill(value)))[0]!;
   const by = "factor" in change ? round(round(change.factor) - 1) : 0;
   const [values, deltas] = [new Float32Array(WINDOW), new Float32Array(WINDOW)];
   const eachWindow = (isOpening: boolean): void => {

@@ -99,7 +99,10 @@ class Progress {
 /** Every float32 under every factor, shared out among threads. */
 async function checkFloat32(factors: readonly number[], workers: number): Promise<Row[]> {
   const rows = new Map<number, Row>(
-    factors.map((factor) => [factor, { name: `float32 × ${factor}`, tally: patterns.newTally(), seconds: 0 }]),
+    factors.map((factor) => [
+      factor,
+      { name: `float32 × ${factor}`, tally: patterns.newTally(), seconds: 0 },
+    ]),
   );
   const pieces = factors.flatMap((factor) =>
     Array.from({ length: ALL_FLOAT32 / PIECE }, (_, i): Piece => ({ factor, first: i * PIECE })),
@@ -153,8 +156,8 @@ function checkNoise(format: patterns.Format, std: number): Row {
   const kernels = wasmKernels();
   const source = noiseSource(1, "exhaustive", std, format.dtype);
   const step = { name: `+ noise ${std}`, format, codec: addCodec(format.dtype, noiseDeltas(source)) };
-  const originals = patterns.patternsFor(format, patterns.windowSize(format));
-  const sums = originals.slice() as patterns.Patterns;
+  const originals = patterns.oneWindow(format);
+  const sums = originals.slice();
   const deltas = new Float32Array(originals.length);
   return timed(`${format.dtype} + noise ${std}`, (tally) => {
     for (let first = 0; first < ROUNDS * ALL_HALVES; first += originals.length) {

@@ -12,14 +12,16 @@ export interface Kernels {
   readonly name: "wasm" | "reference";
   /** The memory. Views of it are valid until the next {@link reserveFactors}. */
   readonly buffer: ArrayBuffer;
+  /** All of it as words. */
+  readonly words: Uint32Array<ArrayBuffer>;
   /** Makes room for this many bytes of factors. */
   reserveFactors(bytes: number): void;
   /** Exceptions that the last `…Open` listed. */
   exceptionCount(): number;
 
   /**
-   * 64 bits of the first `bytes` bytes of the window, to {@link DIGEST}; the window is zero behind them up to a
-   * multiple of 64. A changed word always shows.
+   * 64 bits of the first `bytes` bytes of the window, to `DIGEST` in the layout; the window becomes zero behind them up
+   * to a multiple of 128. A changed word always shows.
    */
   digest(bytes: number): void;
 

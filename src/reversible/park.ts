@@ -3,10 +3,19 @@ import type { Codec } from "./codec.ts";
 import type { Kernels } from "./kernels.ts";
 import { BITS, BLOCK, EXCEPTIONS, INDEX } from "./layout.ts";
 import { kernels as currentKernels } from "./wasm.ts";
-import { type Digests, eachWindow, type Elements, loadWindow, padWindow, viewOfWindow } from "./window.ts";
+import {
+  type Digests,
+  eachWindow,
+  type Elements,
+  loadWindow,
+  padWindow,
+  viewOfWindow,
+  windowCount,
+  windowLength,
+} from "./window.ts";
 
 /** Windows whose bits are kept in one buffer: buffers of a few hundred bytes would double what they hold. */
-const WINDOWS_PER_CHUNK = 64;
+const WINDOWS_PER_CHUNK = 32;
 
 /** What a run of windows needs to come back. */
 interface Chunk {
@@ -19,46 +28,72 @@ interface Chunk {
   readonly exceptions: Uint32Array;
 }
 
-/** A chunk that is being filled. */
-interface Filling {
-  readonly first: number;
-  readonly index: number[];
-  readonly bits: Uint8Array[];
-  readonly exceptions: number[];
-  /** Bytes in `bits`. */
-  size: number;
-}
+/** A chunk that is being filled: arrays longer than what is in them. */
+class Filling {
+  first = 0;
+  windows = 0;
+  #blocks = 0;
+  #bytes = 0;
+  #pairs = 0;
+  readonly #index: Uint32Array;
+  #bits = new Uint8Array(0);
+  #exceptions = new Uint32Array(0);
 
-function beginning(first: number): Filling {
-  return { first, index: [], bits: [], exceptions: [], size: 0 };
-}
-
-function finished({ first, index, bits, exceptions, size }: Filling): Chunk {
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const piece of bits) {
-    all.set(piece, at);
-    at += piece.length;
+  /** @param blocks - of a chunk */
+  constructor(blocks: number) {
+    this.#index = new Uint32Array(blocks);
   }
-  return { first, index: Uint32Array.from(index), bits: all, exceptions: Uint32Array.from(exceptions) };
+
+  get isEmpty(): boolean {
+    return this.windows === 0;
+  }
+
+  /** Takes over what `open` has written of the window that begins at element `first`. */
+  add({ buffer }: Kernels, first: number, count: number, bytes: number, exceptions: number): void {
+    if (this.isEmpty) this.first = first;
+    const bits =
+      this.#bytes + bytes > this.#bits.length ? grown(this.#bits, this.#bytes + bytes) : this.#bits;
+    bits.set(new Uint8Array(buffer, BITS, bytes), this.#bytes);
+    this.#bits = bits;
+    const blocks = Math.ceil(count / BLOCK);
+    const index = new Uint32Array(buffer, INDEX, blocks);
+    for (let i = 0; i < blocks; i++) this.#index[this.#blocks + i] = index[i]! + this.#bytes;
+    if (exceptions > 0) this.#addExceptions(new Uint32Array(buffer, EXCEPTIONS, 2 * exceptions), first);
+    this.#blocks += blocks;
+    this.#bytes += bytes;
+    this.windows++;
+  }
+
+  #addExceptions(pairs: Uint32Array, first: number): void {
+    const size = 2 * this.#pairs + pairs.length;
+    if (size > this.#exceptions.length) this.#exceptions = grown(this.#exceptions, size);
+    for (let i = 0; i < pairs.length; i += 2) {
+      this.#exceptions[2 * this.#pairs] = pairs[i]! + first - this.first;
+      this.#exceptions[2 * this.#pairs + 1] = pairs[i + 1]!;
+      this.#pairs++;
+    }
+  }
+
+  /** What is in it, in arrays of just that size. */
+  finish(): Chunk {
+    return {
+      first: this.first,
+      index: this.#index.slice(0, this.#blocks),
+      bits: this.#bits.slice(0, this.#bytes),
+      exceptions: this.#exceptions.slice(0, 2 * this.#pairs),
+    };
+  }
+
+  clear(): void {
+    this.windows = this.#blocks = this.#bytes = this.#pairs = 0;
+  }
 }
 
-/** Takes over what `open` has written of the window that begins at element `first`. */
-function collect(
-  to: Filling,
-  { buffer }: Kernels,
-  first: number,
-  count: number,
-  bytes: number,
-  exceptions: number,
-): void {
-  const bits = new Uint8Array(buffer, BITS, bytes).slice();
-  for (const entry of new Uint32Array(buffer, INDEX, Math.ceil(count / BLOCK)))
-    to.index.push(entry + to.size);
-  const pairs = new Uint32Array(buffer, EXCEPTIONS, 2 * exceptions);
-  for (let i = 0; i < pairs.length; i += 2) to.exceptions.push(pairs[i]! + first - to.first, pairs[i + 1]!);
-  to.bits.push(bits);
-  to.size += bytes;
+/** A copy with room for `size` elements, and for as many again. */
+function grown<A extends Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>(array: A, size: number): A {
+  const larger = new (array.constructor as new (length: number) => A)(2 * size);
+  larger.set(array);
+  return larger;
 }
 
 /** Offset of the bits of block `block` in its chunk. */
@@ -69,15 +104,17 @@ function offsetOf({ index, bits }: Chunk, block: number): number {
 /** Writes index and bits of the window of `count` elements at `first` to where `close` looks for them. */
 function putParked({ buffer }: Kernels, chunk: Chunk, first: number, count: number): void {
   const block = (first - chunk.first) / BLOCK;
-  const end = block + Math.ceil(count / BLOCK);
+  const blocks = Math.ceil(count / BLOCK);
   const begin = offsetOf(chunk, block);
-  new Uint32Array(buffer, INDEX).set(chunk.index.subarray(block, end).map((entry) => entry - begin));
-  new Uint8Array(buffer, BITS).set(chunk.bits.subarray(begin, offsetOf(chunk, end)));
+  const index = new Uint32Array(buffer, INDEX, blocks);
+  for (let i = 0; i < blocks; i++) index[i] = chunk.index[block + i]! - begin;
+  new Uint8Array(buffer, BITS).set(chunk.bits.subarray(begin, offsetOf(chunk, block + blocks)));
 }
 
 /** Puts back the exceptions of the window of `count` elements at `first`. */
 function putExceptions(window: Elements, chunk: Chunk, first: number, count: number): void {
   const { exceptions } = chunk;
+  if (exceptions.length === 0) return;
   const at = first - chunk.first;
   // They are in order: the first one of the window by bisection.
   let [low, high] = [0, exceptions.length / 2];
@@ -109,7 +146,8 @@ export class Parking {
   readonly #data: Elements;
   readonly #codec: Codec;
   readonly #chunks: Chunk[] = [];
-  #filling = beginning(0);
+  /** The last chunk, until it is full. */
+  #filling: Filling | undefined;
   /** Elements that are modified: from here … */
   #undone = 0;
   /** … to here. */
@@ -137,27 +175,32 @@ export class Parking {
   do(digests?: Digests, kernels = currentKernels()): void {
     const data = this.#data;
     this.#codec.begin(kernels);
+    const windows = Math.min(windowCount(data), WINDOWS_PER_CHUNK);
+    const filling = new Filling(Math.ceil((windows * windowLength(data)) / BLOCK));
+    this.#filling = filling;
     eachWindow(kernels, data, (window, first, count, number) => {
-      if (this.#filling.bits.length === WINDOWS_PER_CHUNK) this.#finish(first);
+      if (filling.windows === WINDOWS_PER_CHUNK) this.#finish(filling);
       const { bytes, exceptions } = this.#codec.open(kernels, first, count);
-      collect(this.#filling, kernels, first, count, bytes, exceptions);
+      filling.add(kernels, first, count, bytes, exceptions);
       data.set(window.subarray(0, count), first);
       this.#done = first + count;
       if (digests === undefined) return;
       padWindow(window, count);
       digests.record(kernels, number, count * data.BYTES_PER_ELEMENT);
     });
-    this.#finish(data.length);
+    this.#finish(filling);
+    this.#filling = undefined;
   }
 
-  #finish(next: number): void {
-    if (this.#filling.index.length > 0) this.#chunks.push(finished(this.#filling));
-    this.#filling = beginning(next);
+  #finish(filling: Filling): void {
+    if (!filling.isEmpty) this.#chunks.push(filling.finish());
+    filling.clear();
   }
 
   /** Brings back the bits of all windows that are not lost. */
   undo(care: Care, kernels = currentKernels()): void {
-    this.#finish(this.#done);
+    if (this.#filling !== undefined) this.#finish(this.#filling);
+    this.#filling = undefined;
     for (const [window, first, count] of this.#undoing(this.#data, care, kernels)) {
       this.#data.set(window.subarray(0, count), first);
       this.#undone = first + count;

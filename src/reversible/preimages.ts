@@ -84,7 +84,11 @@ export function preimagesOf(size: 256 | 65536, forward: (pattern: number) => num
     missing: mapped === size ? new Uint8Array(0) : missing,
   };
   const isInjective = width.every((bitsOfRank) => bitsOfRank === 0);
-  return { ...tables, isInjective, bytes: Object.values(tables).reduce((sum, { byteLength }) => sum + byteLength, 0) };
+  return {
+    ...tables,
+    isInjective,
+    bytes: Object.values(tables).reduce((sum, { byteLength }) => sum + byteLength, 0),
+  };
 }
 
 /** Patterns of a window. */

@@ -12,6 +12,7 @@ import { scaleFloat32, scaleFloat32Close, scaleFloat32Open } from "./reference/s
 /** New kernels in plain TypeScript, with 0.5 MB of memory of their own. */
 export function referenceKernels(): Kernels {
   let buffer = new ArrayBuffer(FACTORS);
+  let words = new Uint32Array(buffer);
   let exceptions = 0;
   const counted = (parked: { readonly bytes: number; readonly exceptions: number }): number => {
     exceptions = parked.exceptions;
@@ -22,11 +23,15 @@ export function referenceKernels(): Kernels {
     get buffer() {
       return buffer;
     },
+    get words() {
+      return words;
+    },
     reserveFactors(bytes) {
       if (buffer.byteLength >= FACTORS + bytes) return;
-      const larger = new ArrayBuffer(FACTORS + bytes);
+      const larger = new ArrayBuffer(FACTORS + ((bytes + 3) & ~3));
       new Uint8Array(larger).set(new Uint8Array(buffer));
       buffer = larger;
+      words = new Uint32Array(buffer);
     },
     exceptionCount: () => exceptions,
     digest: (...given) => digest(buffer, ...given),

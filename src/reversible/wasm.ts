@@ -6,7 +6,7 @@ import { referenceKernels } from "./reference.ts";
 import { wasmBase64 } from "./wasm-bytes.ts";
 
 /** What the module exports: the kernels, and its memory. */
-interface Exports extends Omit<Kernels, "name" | "buffer" | "reserveFactors"> {
+interface Exports extends Omit<Kernels, "name" | "buffer" | "words" | "reserveFactors"> {
   readonly memory: WebAssembly.Memory;
 }
 
@@ -21,16 +21,22 @@ export function wasmKernels(): Kernels {
   const bytes = Uint8Array.from(atob(wasmBase64), (character) => character.charCodeAt(0));
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
   const { memory, ...kernels } = exports as unknown as Exports;
-  new Uint32Array(memory.buffer, NORMAL_TABLE).set(normalTable());
+  let words = new Uint32Array(memory.buffer);
+  words.set(normalTable(), NORMAL_TABLE / 4);
   return {
     ...kernels,
     name: "wasm",
     get buffer() {
       return memory.buffer;
     },
+    get words() {
+      return words;
+    },
     reserveFactors(size) {
       const missing = FACTORS + size - memory.buffer.byteLength;
-      if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
+      if (missing <= 0) return;
+      memory.grow(Math.ceil(missing / PAGE));
+      words = new Uint32Array(memory.buffer);
     },
   };
 }

@@ -32,7 +32,8 @@ export function viewOfWindow({ buffer }: Kernels, data: Elements): Elements {
 
 /** Puts zeros behind `count` elements, up to the end of the block. */
 export function padWindow(window: Elements, count: number): void {
-  window.fill(0, count, (count + BLOCK - 1) & -BLOCK);
+  const end = (count + BLOCK - 1) & -BLOCK;
+  if (end > count) window.fill(0, count, end);
 }
 
 /** Copies elements `first` and following into the window, and zeros behind them up to the end of the block. */
@@ -69,14 +70,17 @@ export class Digests {
   /** Remembers the digest of what is in the window now. */
   record(kernels: Kernels, window: number, bytes: number): void {
     kernels.digest(bytes);
-    this.#words.set(new Uint32Array(kernels.buffer, DIGEST, 2), 2 * window);
+    this.#words[2 * window] = kernels.words[DIGEST / 4]!;
+    this.#words[2 * window + 1] = kernels.words[DIGEST / 4 + 1]!;
   }
 
   /** Whether what is in the window now is what was there when it was recorded. */
   matches(kernels: Kernels, window: number, bytes: number): boolean {
     kernels.digest(bytes);
-    const [low, high] = new Uint32Array(kernels.buffer, DIGEST, 2);
-    return low === this.#words[2 * window] && high === this.#words[2 * window + 1];
+    const { words } = kernels;
+    return (
+      words[DIGEST / 4] === this.#words[2 * window] && words[DIGEST / 4 + 1] === this.#words[2 * window + 1]
+    );
   }
 }
 

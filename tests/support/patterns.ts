@@ -11,6 +11,7 @@ import type { Kernels } from "../../src/reversible/kernels.ts";
 import { BITS, BLOCK, EXCEPTIONS, INDEX, WINDOW } from "../../src/reversible/layout.ts";
 import { mapCodec, preimagesOf, scaleMap } from "../../src/reversible/preimages.ts";
 import { scaleBfloat16Codec, scaleFloat32Codec } from "../../src/reversible/scale.ts";
+import { windowLength } from "../../src/reversible/window.ts";
 
 /** Patterns of elements: signed where they have 32 bits, which engines are fastest with. */
 export type Patterns = Int32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
@@ -72,7 +73,12 @@ export function patternsFor({ bytes }: Format, count: number): Patterns {
   return bytes === 4 ? new Int32Array(count) : new Uint16Array(count);
 }
 
-/** `count` patterns, one after the other. */
+/** Room for as many elements as the window has. */
+export function oneWindow(format: Format): Patterns {
+  return patternsFor(format, windowLength(patternsFor(format, 0)));
+}
+
+/** Fills `patterns` in order, from `first` on. */
 export function fillInOrder(patterns: Patterns, first: number): void {
   for (let i = 0; i < patterns.length; i++) patterns[i] = first + i;
 }
@@ -232,11 +238,6 @@ export function check(
   tally.patterns += count;
 }
 
-/** Most elements that fit the window. */
-export function windowSize({ bytes }: Format): number {
-  return bytes === 4 ? 16384 : 32768;
-}
-
 /** Checks `count` patterns from `first` on, in order, under every step. */
 export function checkInOrder(
   kernels: Kernels,
@@ -247,8 +248,8 @@ export function checkInOrder(
   tally: Tally,
 ): void {
   const { format } = steps[0]!;
-  const originals = patternsFor(format, windowSize(format));
-  const products = patternsFor(format, windowSize(format));
+  const originals = oneWindow(format);
+  const products = oneWindow(format);
   for (let at = 0; at < count; at += originals.length) {
     const length = Math.min(originals.length, count - at);
     const patterns = originals.subarray(0, length);
@@ -360,5 +361,5 @@ export function dataOf(kind: DataKind, format: Format, count: number, seed: numb
     size: powerOfTwo(random.below(25) - 18),
   };
   const next = oneOf[kind];
-  return patternsFor(format, count).map(() => next(making)) as Patterns;
+  return patternsFor(format, count).map(() => next(making));
 }

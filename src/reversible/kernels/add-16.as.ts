@@ -25,6 +25,7 @@ import {
   putCodes,
   signOf,
   STAGED,
+  streamAt,
   ulpsOf,
   WIDTHS,
 } from "./parked.as";
@@ -39,24 +40,64 @@ const FEW_ZEROS: i32 = 48;
 /** Width of a code that is the whole pattern. */
 const WHOLE: i32 = 16 << 23;
 
-/** Exponent of subnormal numbers, by the spacing they have. */
-const SUBNORMAL: usize = memory.data<u32>([1 << 23, 1 << 23, 1 << 23, 1 << 23], 16);
-/** Widest code that is not the whole pattern. */
-const WIDEST: usize = memory.data<u32>([9 << 23, 9 << 23, 9 << 23, 9 << 23], 16);
+// Constants of all lanes alike, to be loaded, as in parked.as.ts.
+
+const ONE: usize = memory.data<u32>([1, 1, 1, 1], 16);
 const MAGNITUDE: usize = memory.data<u32>([0x7fffffff, 0x7fffffff, 0x7fffffff, 0x7fffffff], 16);
 const EXPONENT_AND_SIGN: usize = memory.data<u32>([0xff800000, 0xff800000, 0xff800000, 0xff800000], 16);
+/** Magnitude of a pattern in the lower half of a lane, and of patterns in both. */
+const LOW_MAGNITUDE: usize = memory.data<u32>([0x7fff, 0x7fff, 0x7fff, 0x7fff], 16);
+const MAGNITUDES: usize = memory.data<u32>([0x7fff7fff, 0x7fff7fff, 0x7fff7fff, 0x7fff7fff], 16);
+
+/** Exponent of subnormal numbers, by the spacing they have. */
+const SUBNORMAL: usize = memory.data<u32>([1 << 23, 1 << 23, 1 << 23, 1 << 23], 16);
+/** Width of one bit. */
+const ONE_PLACE: usize = SUBNORMAL;
+/** Widest code that is not the whole pattern. */
+const WIDEST: usize = memory.data<u32>([9 << 23, 9 << 23, 9 << 23, 9 << 23], 16);
+
+// bfloat16
+
+/** NaN of either sign, by their bits the largest that rounding makes no other number of. */
+const NAN: usize = memory.data<u32>([0x7fc00000, 0x7fc00000, 0x7fc00000, 0x7fc00000], 16);
+const NEGATIVE_NAN: usize = memory.data<u32>([0xffc00000, 0xffc00000, 0xffc00000, 0xffc00000], 16);
+/** Half of the last place, less 1: what is added to round, but for ties. */
+const ROUNDING: usize = LOW_MAGNITUDE;
+/** Exponent of half a last place, below that of the number. */
+const HALF_PLACE: usize = memory.data<u32>([8 << 23, 8 << 23, 8 << 23, 8 << 23], 16);
+/** Bits of scaled numbers behind the pattern, and the last one of the pattern. */
+const BEHIND_BFLOAT16: usize = memory.data<u32>([0xffff, 0xffff, 0xffff, 0xffff], 16);
+const LAST_OF_BFLOAT16: usize = memory.data<u32>([0x10000, 0x10000, 0x10000, 0x10000], 16);
+
+// float16
+
 /** 2^112 and 2^-112: from scaled float16 to its value, and back. */
 const UP: usize = memory.data<u32>([239 << 23, 239 << 23, 239 << 23, 239 << 23], 16);
 const DOWN: usize = memory.data<u32>([15 << 23, 15 << 23, 15 << 23, 15 << 23], 16);
+/** Infinity: scaled, and as a pattern. */
+const SCALED_INFINITY: usize = memory.data<u32>([0xf800000, 0xf800000, 0xf800000, 0xf800000], 16);
+const INFINITY: usize = memory.data<u32>([0x7c00, 0x7c00, 0x7c00, 0x7c00], 16);
+/** What makes a quiet NaN of the pattern of infinity. */
+const QUIET: usize = memory.data<u32>([0x200, 0x200, 0x200, 0x200], 16);
+/** Exponents of 2^-14, whose spacing is that of subnormals, and of 2^16, where all is infinite. */
+const LOWEST: usize = memory.data<u32>([113 << 23, 113 << 23, 113 << 23, 113 << 23], 16);
+const HIGHEST: usize = memory.data<u32>([143 << 23, 143 << 23, 143 << 23, 143 << 23], 16);
+/** By how much a float32 must be larger to have the spacing of float16. */
+const LARGER: usize = memory.data<u32>([13 << 23, 13 << 23, 13 << 23, 13 << 23], 16);
+/** Exponent of half a last place, from scaled to value. */
+const TO_HALF_PLACE: usize = memory.data<u32>([101 << 23, 101 << 23, 101 << 23, 101 << 23], 16);
+/** Bits of scaled numbers behind the pattern, and the last one of the pattern. */
+const BEHIND_FLOAT16: usize = memory.data<u32>([0x1fff, 0x1fff, 0x1fff, 0x1fff], 16);
+const LAST_OF_FLOAT16: usize = memory.data<u32>([0x2000, 0x2000, 0x2000, 0x2000], 16);
 
 /** Values of patterns, exact. */
 // @ts-ignore: decorator
 @inline
 function valuesOf(patterns: v128, half: bool): v128 {
   if (!half) return i32x4.shl(patterns, 16);
-  const scaled = i32x4.shl(v128.and(patterns, i32x4.splat(0x7fff)), 13);
+  const scaled = i32x4.shl(v128.and(patterns, v128.load(LOW_MAGNITUDE)), 13);
   const finite = f32x4.mul(scaled, v128.load(UP));
-  const isNotFinite = i32x4.ge_s(scaled, i32x4.splat(0x7c00 << 13));
+  const isNotFinite = i32x4.ge_s(scaled, v128.load(SCALED_INFINITY));
   const sign = signOf(i32x4.shl(patterns, 16));
   return v128.or(sign, v128.or(finite, exponentOf(isNotFinite)));
 }
@@ -67,21 +108,20 @@ function valuesOf(patterns: v128, half: bool): v128 {
 function rounded(values: v128, half: bool): v128 {
   if (!half) {
     // a NaN of either sign without the low bits, whose carry would make another number of it
-    const positive = i32x4.min_s(values, i32x4.splat(0x7fc00000));
-    const tame = i32x4.min_u(positive, i32x4.splat(0xffc00000));
-    const even = v128.and(i32x4.shr_u(tame, 16), i32x4.splat(1));
-    return i32x4.shr_u(i32x4.add(i32x4.add(tame, i32x4.splat(0x7fff)), even), 16);
+    const positive = i32x4.min_s(values, v128.load(NAN));
+    const tame = i32x4.min_u(positive, v128.load(NEGATIVE_NAN));
+    const even = v128.and(i32x4.shr_u(tame, 16), v128.load(ONE));
+    return i32x4.shr_u(i32x4.add(i32x4.add(tame, v128.load(ROUNDING)), even), 16);
   }
   const sign = signOf(values);
-  // 2^-14, the spacing of whose binade is that of subnormals; and 2^16, where all is infinite
-  const low = i32x4.max_s(exponentOf(values), i32x4.splat(113 << 23));
-  const exponent = i32x4.min_s(low, i32x4.splat(143 << 23));
+  const low = i32x4.max_s(exponentOf(values), v128.load(LOWEST));
+  const exponent = i32x4.min_s(low, v128.load(HIGHEST));
   // numbers of this size have the spacing that float16 has at the value: adding one rounds
-  const large = v128.or(i32x4.add(exponent, i32x4.splat(13 << 23)), sign);
+  const large = v128.or(i32x4.add(exponent, v128.load(LARGER)), sign);
   const coarse = f32x4.sub(f32x4.add(values, large), large);
   const magnitude = v128.and(f32x4.mul(coarse, v128.load(DOWN)), v128.load(MAGNITUDE));
-  const finite = i32x4.min_s(i32x4.shr_u(magnitude, 13), i32x4.splat(0x7c00));
-  const quiet = v128.and(f32x4.ne(values, values), i32x4.splat(0x200));
+  const finite = i32x4.min_s(i32x4.shr_u(magnitude, 13), v128.load(INFINITY));
+  const quiet = v128.and(f32x4.ne(values, values), v128.load(QUIET));
   return v128.or(v128.or(finite, quiet), i32x4.shr_u(sign, 16));
 }
 
@@ -90,7 +130,7 @@ function rounded(values: v128, half: bool): v128 {
 @inline
 function scaledMagnitudes(patterns: v128, half: bool): v128 {
   if (!half) return v128.and(i32x4.shl(patterns, 16), v128.load(MAGNITUDE));
-  return i32x4.shl(v128.and(patterns, i32x4.splat(0x7fff)), 13);
+  return i32x4.shl(v128.and(patterns, v128.load(LOW_MAGNITUDE)), 13);
 }
 
 /** Exponents of scaled numbers, of subnormal ones that which fits their spacing. A sign counts as subnormal. */
@@ -106,15 +146,15 @@ function spacingOf(scaled: v128): v128 {
 function innerEnd(magnitudes: v128, values: v128, differences: v128, half: bool): v128 {
   // towards 0, for p, is down for p' if both have the same sign: there the spacing is that of the number below
   const isUp = i32x4.shr_s(v128.xor(values, differences), 31);
-  const step = i32x4.splat(half ? 1 << 13 : 1 << 16);
+  const step = v128.load(half ? LAST_OF_FLOAT16 : LAST_OF_BFLOAT16);
   const inner = spacingOf(i32x4.sub(magnitudes, v128.andnot(step, isUp)));
   const distances = v128.and(differences, v128.load(MAGNITUDE));
   // half of the last place: of 10 bits, and unscaled; or of 7 bits, 0 where it would be subnormal
   if (half) {
-    const end = f32x4.sub(distances, i32x4.add(inner, i32x4.splat((112 - 11) << 23)));
+    const end = f32x4.sub(distances, i32x4.add(inner, v128.load(TO_HALF_PLACE)));
     return f32x4.mul(end, v128.load(DOWN));
   }
-  return f32x4.sub(distances, i32x4.max_s(i32x4.sub(inner, i32x4.splat(8 << 23)), i32x4.splat(0)));
+  return f32x4.sub(distances, i32x4.max_s(i32x4.sub(inner, v128.load(HALF_PLACE)), i32x4.splat(0)));
 }
 
 /** Lanes whose interval reaches 0, or so near that there are too many patterns in it. */
@@ -124,11 +164,17 @@ function isAtZero(end: v128, lost: v128): v128 {
   return v128.or(i32x4.shr_s(end, 31), i32x4.gt_s(lost, v128.load(WIDEST)));
 }
 
-/** Differences of exponents: bits that p has lost. */
+/** Bits that p has lost: the difference of exponents, and 1 more where both ends of the interval have this sum. */
 // @ts-ignore: decorator
 @inline
-function lostPlaces(magnitudes: v128, end: v128): v128 {
-  return i32x4.sub(spacingOf(magnitudes), i32x4.max_s(exponentOf(end), v128.load(SUBNORMAL)));
+function lostPlaces(magnitudes: v128, end: v128, half: bool): v128 {
+  const lost = i32x4.sub(spacingOf(magnitudes), i32x4.max_s(exponentOf(end), v128.load(SUBNORMAL)));
+  // an end that is a pattern, and a p' that is even and not 0: less 1, it is odd and not negative
+  const last = v128.load(half ? LAST_OF_FLOAT16 : LAST_OF_BFLOAT16);
+  const isBetween = v128.and(end, v128.load(half ? BEHIND_FLOAT16 : BEHIND_BFLOAT16));
+  const before = i32x4.sub(magnitudes, last);
+  const isClosed = i32x4.eq(v128.or(isBetween, v128.or(signOf(before), v128.and(before, last))), last);
+  return i32x4.add(lost, v128.and(isClosed, v128.load(ONE_PLACE)));
 }
 
 /** Widths of codes. @param atZero - that of lanes at zero */
@@ -143,7 +189,8 @@ function parkedWidth(lost: v128, isAtZero: v128, atZero: v128): v128 {
 @inline
 function firstPattern(end: v128, differences: v128, isAtZero: v128, half: bool): v128 {
   const shift = half ? 13 : 16;
-  const first = i32x4.shr_u(i32x4.add(end, i32x4.splat((1 << shift) - 1)), shift);
+  const behind = v128.load(half ? BEHIND_FLOAT16 : BEHIND_BFLOAT16);
+  const first = i32x4.shr_u(i32x4.add(end, behind), shift);
   return v128.andnot(v128.or(first, i32x4.shr_u(signOf(differences), 16)), isAtZero);
 }
 
@@ -161,14 +208,15 @@ function pairCodes(codes: v128, power: v128): v128 {
   return i32x4.add(codes, i32x4.mul(v128.shuffle<i32>(codes, codes, 1, 0, 3, 2), power));
 }
 
-/** Whether every |p| of a block, as a pattern, is at most `largest`; and more zeros than a few: `IN_RANGE`, `ZEROS`. */
+/** What {@link survey} finds: no |p| is too large. */
 const IN_RANGE: u32 = 1;
 
+/** Looks for patterns of |p| above `largest`, and for zeros: `IN_RANGE`, `ZEROS`, or both. */
 function survey(block: usize, largest: i32): u32 {
   let most = i16x8.splat(0);
   let zeros = i16x8.splat(0);
   for (let at: usize = 0; at < BLOCK_BYTES; at += 16) {
-    const magnitudes = v128.and(v128.load(block + at), i16x8.splat(0x7fff));
+    const magnitudes = v128.and(v128.load(block + at), v128.load(MAGNITUDES));
     most = i16x8.max_u(most, magnitudes);
     zeros = i16x8.sub(zeros, i16x8.eq(magnitudes, i16x8.splat(0)));
   }
@@ -203,7 +251,7 @@ function addAndStage(block: usize, operands: usize, atZeroWidth: i32, half: bool
     const q0 = rounded(f32x4.add(valuesOf(p0, half), d0), half);
     const q1 = rounded(f32x4.add(valuesOf(p1, half), d1), half);
     const q = i16x8.narrow_i32x4_u(q0, q1);
-    largest = i16x8.max_u(largest, v128.and(q, i16x8.splat(0x7fff)));
+    largest = i16x8.max_u(largest, v128.and(q, v128.load(MAGNITUDES)));
 
     // what closing will find
     const values0 = valuesOf(q0, half);
@@ -214,8 +262,8 @@ function addAndStage(block: usize, operands: usize, atZeroWidth: i32, half: bool
     const magnitudes1 = scaledMagnitudes(q1, half);
     const end0 = innerEnd(magnitudes0, values0, differences0, half);
     const end1 = innerEnd(magnitudes1, values1, differences1, half);
-    const lost0 = lostPlaces(magnitudes0, end0);
-    const lost1 = lostPlaces(magnitudes1, end1);
+    const lost0 = lostPlaces(magnitudes0, end0, half);
+    const lost1 = lostPlaces(magnitudes1, end1, half);
     const isAtZero0 = isAtZero(end0, lost0);
     const isAtZero1 = isAtZero(end1, lost1);
     const width0 = parkedWidth(lost0, isAtZero0, atZero);
@@ -248,7 +296,7 @@ function stageKnown(at: usize, q: v128, d: v128, atZero: v128, half: bool): void
   const differences = f32x4.sub(values, d);
   const magnitudes = scaledMagnitudes(q, half);
   const end = innerEnd(magnitudes, values, differences, half);
-  const lost = lostPlaces(magnitudes, end);
+  const lost = lostPlaces(magnitudes, end, half);
   const atZeroLanes = isAtZero(end, lost);
   const width = parkedWidth(lost, atZeroLanes, atZero);
   const first = firstPattern(end, differences, atZeroLanes, half);
@@ -256,13 +304,6 @@ function stageKnown(at: usize, q: v128, d: v128, atZero: v128, half: bool): void
   v128.store(KNOWN + at, first);
   v128.store(MASKS + at, mask);
   v128.store(WIDTHS + at, bitsOf(width));
-}
-
-/** Position in bits, from `bits` on. */
-// @ts-ignore: decorator
-@inline
-function streamAt(bits: usize, position: u64): u64 {
-  return load<u64>(bits + <usize>(position >> 3)) >> (position & 7);
 }
 
 /** Codes of 4 lanes from a position on. A load has 57 bits at least, which is enough but where p' is near 0. */

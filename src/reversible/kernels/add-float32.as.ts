@@ -22,6 +22,7 @@ import {
   putCodes,
   signOf,
   STAGED,
+  streamAt,
   ulpsOf,
   WIDTHS,
 } from "./parked.as";
@@ -30,7 +31,7 @@ const BLOCK_BYTES: usize = BLOCK * 4;
 /** From an element of the window to its operand. */
 const TO_OPERAND: usize = OPERANDS - WINDOW;
 
-/** Raw blocks have a p with this exponent or a larger one, 2^125, which keeps p' − d finite and out goes NaN. */
+/** Raw blocks have a p with this exponent or a larger one, 2^125, which keeps p' − d finite and NaN out. */
 const TOO_LARGE: i32 = 252 << 23;
 
 /** Exponent of the largest finite numbers. */
@@ -41,7 +42,7 @@ const SUBNORMAL: usize = memory.data<u32>([1 << 23, 1 << 23, 1 << 23, 1 << 23], 
 const MANTISSA_WIDTH: usize = memory.data<u32>([23 << 23, 23 << 23, 23 << 23, 23 << 23], 16);
 /** Widths from this one on are not parked. */
 const TOO_WIDE: usize = memory.data<u32>([15 << 23, 15 << 23, 15 << 23, 15 << 23], 16);
-/** In each of 4 lanes of 32 bits, the lower half 1. */
+/** 1 in the lower half of each 32 bits, 0 in the upper one. */
 const ONES: usize = memory.data<u32>([1, 1, 1, 1], 16);
 
 /** The exponent whose last place counts in a sum: its own, if it is finite. */
@@ -160,15 +161,21 @@ function bringBack(block: usize, bits: usize, to: usize): void {
     v128.store(WIDTHS + at, bitsOf(width1), 16);
   }
   let position: u64 = 0;
-  for (let at: usize = 0; at < BLOCK_BYTES; at += 16) {
-    // 4 codes and 7 bits before them: at most 63 bits
-    const stream = load<u64>(bits + <usize>(position >> 3)) >> (position & 7);
+  for (let at: usize = 0; at < BLOCK_BYTES; at += 32) {
     const w0: u64 = load<u32>(WIDTHS + at);
     const w01 = w0 + load<u32>(WIDTHS + at, 4);
     const w012 = w01 + load<u32>(WIDTHS + at, 8);
-    position += w012 + load<u32>(WIDTHS + at, 12);
-    const codes = v128.and(codesOf(stream, w0, w01, w012), v128.load(MASKS + at));
-    v128.store(to + at, v128.or(v128.load(KNOWN + at), codes));
+    const middle = position + w012 + load<u32>(WIDTHS + at, 12);
+    const w4: u64 = load<u32>(WIDTHS + at, 16);
+    const w45 = w4 + load<u32>(WIDTHS + at, 20);
+    const w456 = w45 + load<u32>(WIDTHS + at, 24);
+    const codes0 = v128.and(codesOf(streamAt(bits, position), w0, w01, w012), v128.load(MASKS + at));
+    const codes1 = v128.and(codesOf(streamAt(bits, middle), w4, w45, w456), v128.load(MASKS + at, 16));
+    position = middle + w456 + load<u32>(WIDTHS + at, 28);
+    const back0 = v128.or(v128.load(KNOWN + at), codes0);
+    const back1 = v128.or(v128.load(KNOWN + at, 16), codes1);
+    v128.store(to + at, back0);
+    v128.store(to + at, back1, 16);
   }
 }
 

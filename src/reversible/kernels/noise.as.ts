@@ -111,15 +111,25 @@ function words(to: usize, key0: u32, key1: u32, key2: u32, key3: u32, low: u32, 
   }
 }
 
+// Constants of all lanes alike, to be loaded: V8 makes a constant vector anew in every round, in four instructions.
+const ONE: usize = memory.data<u32>([1, 1, 1, 1], 16);
+const MAGNITUDE: usize = memory.data<u32>([0x7fffffff, 0x7fffffff, 0x7fffffff, 0x7fffffff], 16);
+/** Largest integer of 24 bits, and what is cut off longer ones, of 31 bits. */
+const LONGEST: usize = memory.data<u32>([0xffffff, 0xffffff, 0xffffff, 0xffffff], 16);
+const EXCESS: usize = memory.data<u32>([0x7f, 0x7f, 0x7f, 0x7f], 16);
+/** The slope in an entry of the table, and 16 bits of a fraction. */
+const SLOPE: usize = memory.data<u32>([0x7ff, 0x7ff, 0x7ff, 0x7ff], 16);
+const FRACTION: usize = memory.data<u32>([0xffff, 0xffff, 0xffff, 0xffff], 16);
+
 /** |z| of four words in Q17, as `normalMagnitude` in `random/normal.ts` has it. */
 // @ts-ignore: decorator
 @inline
 function normalMagnitudes(words: v128): v128 {
-  const tail = v128.and(words, i32x4.splat(0x7fffffff));
-  const isLong = i32x4.gt_s(tail, i32x4.splat(0xffffff));
-  const cut = v128.andnot(tail, v128.and(isLong, i32x4.splat(0x7f)));
+  const tail = v128.and(words, v128.load(MAGNITUDE));
+  const isLong = i32x4.gt_s(tail, v128.load(LONGEST));
+  const cut = v128.andnot(tail, v128.and(isLong, v128.load(EXCESS)));
   // at most 24 significant bits: exact, and the exponent of the float is the octave, its mantissa the rest
-  const float = f32x4.convert_i32x4_s(i32x4.max_s(cut, i32x4.splat(1)));
+  const float = f32x4.convert_i32x4_s(i32x4.max_s(cut, v128.load(ONE)));
   // octave · 64 + segment, times the 4 bytes of an entry; the exponent's bias is taken off the table's address
   const offsets = i32x4.shl(i32x4.shr_u(float, 17), 2);
   const table: usize = NORMAL_TABLE - (127 << 8);
@@ -127,8 +137,8 @@ function normalMagnitudes(words: v128): v128 {
   entries = v128.load32_lane(table + <usize>i32x4.extract_lane(offsets, 1), entries, 1);
   entries = v128.load32_lane(table + <usize>i32x4.extract_lane(offsets, 2), entries, 2);
   entries = v128.load32_lane(table + <usize>i32x4.extract_lane(offsets, 3), entries, 3);
-  const slope = v128.and(entries, i32x4.splat(0x7ff));
-  const fraction = v128.and(i32x4.shr_u(float, 1), i32x4.splat(0xffff));
+  const slope = v128.and(entries, v128.load(SLOPE));
+  const fraction = v128.and(i32x4.shr_u(float, 1), v128.load(FRACTION));
   return i32x4.sub(i32x4.shr_u(entries, 11), i32x4.shr_u(i32x4.mul(slope, fraction), 16));
 }
 
@@ -138,7 +148,7 @@ function normalMagnitudes(words: v128): v128 {
 function deltas(words: v128, high: v128, low: v128, shift: i32, quantum: v128): v128 {
   const z = normalMagnitudes(words);
   const scaled = i32x4.add(i32x4.mul(z, high), i32x4.shr_u(i32x4.mul(z, low), 12));
-  const odd = v128.or(i32x4.shr_u(scaled, shift), i32x4.splat(1));
+  const odd = v128.or(i32x4.shr_u(scaled, shift), v128.load(ONE));
   const sign = i32x4.shr_s(words, 31);
   return f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(v128.xor(odd, sign), sign)), quantum);
 }

@@ -23,7 +23,7 @@ export const WIDTHS: usize = memory.data(BLOCK * 4, 16);
 
 const EXPONENT: usize = memory.data<u32>([0x7f800000, 0x7f800000, 0x7f800000, 0x7f800000], 16);
 const SIGN: usize = memory.data<u32>([0x80000000, 0x80000000, 0x80000000, 0x80000000], 16);
-/** The floats 1 and 2^23; what is below the latter by 1, as an integer, counts from 2^23 + 1 on. */
+/** The floats 1 and 2^23, and the one behind 2^23. */
 const ONE: usize = memory.data<u32>([0x3f800000, 0x3f800000, 0x3f800000, 0x3f800000], 16);
 const TWO_23: usize = memory.data<u32>([0x4b000000, 0x4b000000, 0x4b000000, 0x4b000000], 16);
 const TWO_23_PLUS_1: usize = memory.data<u32>([0x4b000001, 0x4b000001, 0x4b000001, 0x4b000001], 16);
@@ -115,7 +115,14 @@ export function putCodes(to: usize): usize {
   return to + <usize>(width > 0);
 }
 
-/** Codes of 4 lanes at the beginning of `stream`, with whatever follows in their upper bits; `at`: in {@link WIDTHS}. */
+/** A stream from a position, in bits, on: 57 of them at least, which is 4 codes of 14 bits. */
+// @ts-ignore: decorator
+@inline
+export function streamAt(bits: usize, position: u64): u64 {
+  return load<u64>(bits + <usize>(position >> 3)) >> (position & 7);
+}
+
+/** 4 codes at the beginning of `stream`, with whatever follows above them. @param w0 - width of the first; of 2; of 3 */
 // @ts-ignore: decorator
 @inline
 export function codesOf(stream: u64, w0: u64, w01: u64, w012: u64): v128 {

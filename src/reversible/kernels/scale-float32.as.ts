@@ -112,19 +112,23 @@ function closePlane(block: usize, elements: u32, offset: u32, uniform: v128, eac
   }
 }
 
-/** Lanes where a neighbour of p has the same product. Not 0: its neighbours are subnormal and may have the product 0. */
+/**
+ * Lanes where a neighbour of p has the same product. Not 0: its neighbours are subnormal, and their product is 0 if
+ * |s| ≤ 0.5. `small`: whether it may be; a constant where it is called.
+ */
 // @ts-ignore: decorator
 @inline
-function isAmbiguous(value: v128, product: v128, s: v128): v128 {
+function isAmbiguous(value: v128, product: v128, s: v128, small: bool): v128 {
   const up = f32x4.eq(f32x4.mul(i32x4.sub(value, minusOne()), s), product);
   const down = f32x4.eq(f32x4.mul(i32x4.add(value, minusOne()), s), product);
-  return v128.andnot(v128.or(up, down), f32x4.eq(value, f32x4.splat(0)));
+  const either = v128.or(up, down);
+  return small ? v128.andnot(either, f32x4.eq(value, f32x4.splat(0))) : either;
 }
 
 /** Multiplies a block and writes the last bits of ambiguous elements. */
 // @ts-ignore: decorator
 @inline
-function openCompact(block: usize, offset: u32, uniform: v128, each: bool): u32 {
+function openCompact(block: usize, offset: u32, uniform: v128, each: bool, small: bool): u32 {
   for (let lane = 0; lane < BLOCK; lane += 16) {
     const p = block + (lane << 2);
     const a = v128.load(p);
@@ -144,10 +148,10 @@ function openCompact(block: usize, offset: u32, uniform: v128, each: bool): u32 
     v128.store(p, qc, 32);
     v128.store(p, qd, 48);
     const marks = signs16(
-      isAmbiguous(a, qa, sa),
-      isAmbiguous(b, qb, sb),
-      isAmbiguous(c, qc, sc),
-      isAmbiguous(d, qd, sd),
+      isAmbiguous(a, qa, sa, small),
+      isAmbiguous(b, qb, sb, small),
+      isAmbiguous(c, qc, sc, small),
+      isAmbiguous(d, qd, sd, small),
     );
     mark16(lane, marks, lastBits16(a, b, c, d));
   }
@@ -162,14 +166,14 @@ function openCompact(block: usize, offset: u32, uniform: v128, each: bool): u32 
  */
 // @ts-ignore: decorator
 @inline
-function closeCompact4(p: usize, s: v128, stream: u64): u32 {
+function closeCompact4(p: usize, s: v128, stream: u64, small: bool): u32 {
   const product = v128.load(p);
   const quotient = f32x4.div(product, s);
   const fits = f32x4.eq(f32x4.mul(quotient, s), product);
   const down = f32x4.eq(f32x4.mul(i32x4.add(quotient, minusOne()), s), product);
   const up = f32x4.eq(f32x4.mul(i32x4.sub(quotient, minusOne()), s), product);
-  const isZero = f32x4.eq(product, f32x4.splat(0));
-  const marks = i32x4.bitmask(v128.andnot(v128.and(v128.or(down, up), fits), isZero));
+  const two = v128.and(v128.or(down, up), fits);
+  const marks = i32x4.bitmask(small ? v128.andnot(two, f32x4.eq(product, f32x4.splat(0))) : two);
   const isRight = i32x4.shr_s(v128.xor(i32x4.shl(quotient, 31), spreadToLanes(marks, <u32>stream)), 31);
   // down − up: the step to the neighbour with this product, −1, 1 or 0
   const step = v128.andnot(i32x4.sub(down, up), v128.and(fits, isRight));
@@ -179,25 +183,34 @@ function closeCompact4(p: usize, s: v128, stream: u64): u32 {
 
 // @ts-ignore: decorator
 @inline
-function closeCompact(block: usize, offset: u32, uniform: v128, each: bool): void {
+function closeCompact(block: usize, offset: u32, uniform: v128, each: bool, small: bool): void {
   let at = offset << 3;
   for (let p = block; p < block + BLOCK_BYTES; p += 64) {
     let stream = peekBits(at);
-    const a = closeCompact4(p, factorsAt(p, uniform, each), stream);
+    const a = closeCompact4(p, factorsAt(p, uniform, each), stream, small);
     stream >>= a;
-    const b = closeCompact4(p + 16, factorsAt(p + 16, uniform, each), stream);
+    const b = closeCompact4(p + 16, factorsAt(p + 16, uniform, each), stream, small);
     stream >>= b;
-    const c = closeCompact4(p + 32, factorsAt(p + 32, uniform, each), stream);
+    const c = closeCompact4(p + 32, factorsAt(p + 32, uniform, each), stream, small);
     stream >>= c;
-    at += a + b + c + closeCompact4(p + 48, factorsAt(p + 48, uniform, each), stream);
+    at += a + b + c + closeCompact4(p + 48, factorsAt(p + 48, uniform, each), stream, small);
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function isSmall(uniform: v128): bool {
+  return !(abs(f32x4.extract_lane(uniform, 0)) > 0.5);
 }
 
 /** Opens one block in range. @returns the byte behind its bits */
 // @ts-ignore: decorator
 @inline
 function openBlock(block: usize, elements: u32, offset: u32, uniform: v128, each: bool, mode: i32): u32 {
-  if (mode == COMPACT) return openCompact(block, offset, uniform, each);
+  if (mode == COMPACT) {
+    if (each || isSmall(uniform)) return openCompact(block, offset, uniform, each, true);
+    return openCompact(block, offset, uniform, each, false);
+  }
   if (mode == PLANE) return openPlane(block, elements, offset, uniform, each);
   multiply(block, block + BLOCK_BYTES, uniform, each);
   return offset;
@@ -206,8 +219,10 @@ function openBlock(block: usize, elements: u32, offset: u32, uniform: v128, each
 // @ts-ignore: decorator
 @inline
 function closeBlock(block: usize, elements: u32, offset: u32, uniform: v128, each: bool, mode: i32): void {
-  if (mode == COMPACT) closeCompact(block, offset, uniform, each);
-  else if (mode == PLANE) closePlane(block, elements, offset, uniform, each);
+  if (mode == COMPACT) {
+    if (each || isSmall(uniform)) closeCompact(block, offset, uniform, each, true);
+    else closeCompact(block, offset, uniform, each, false);
+  } else if (mode == PLANE) closePlane(block, elements, offset, uniform, each);
   else divide(block, uniform, each);
 }
 

@@ -4,7 +4,8 @@
  * All p with the same p' lie in an interval around p' − d, half a last place of p' to either side; on the side of 0 it is
  * half of the spacing there, which is less below a power of two. The inner end of the interval is known from p' and d, and
  * so is how many bits p has lost: the difference of exponents between p' and the inner end, n. In the interval are at most
- * 2^n patterns, 2^n + 1 if both ends belong to it: the last n bits of p are parked, and choose.
+ * 2^n patterns, and one more where both its ends belong to it: where p' is even (and not 0), so that ties went to it, and the
+ * inner end is a pattern. Then n is one more. The last n bits of p are parked, and choose.
  *
  * Where the interval reaches 0, or is so near that n > 9, patterns of both signs and many exponents are in it: the whole
  * pattern is parked. In a block with many zeros, nothing is, and +0 is predicted.
@@ -122,7 +123,8 @@ function interval(pattern: number, d: number, atZeroWidth: number, format: Forma
   const inner = spacingOf(isUp ? magnitude : magnitude - (1 << shift));
   const half = floatOf(Math.max(inner + bias - mantissa - 1, 0) << 23);
   const end = bitsOf(Math.fround(floatOf(difference & MAGNITUDE) - half) / up);
-  const lost = spacingOf(magnitude) - spacingOf(end & MAGNITUDE);
+  const isClosed = magnitude !== 0 && (pattern & 1) === 0 && (end & ((1 << shift) - 1)) === 0;
+  const lost = spacingOf(magnitude) - spacingOf(end & MAGNITUDE) + (isClosed ? 1 : 0);
   if (end < 0 || lost > WIDEST) return atZeroWidth << 16;
   const first = (end + (1 << shift) - 1) >>> shift;
   return first | ((difference >>> 16) & 0x8000) | (Math.max(lost, 0) << 16);

@@ -48,11 +48,15 @@ function tablesOf(dtype: Mapped, factor: number): Preimages {
 }
 
 function mapped(dtype: Mapped, factor: number): Codec {
-  return mapCodec(() => tablesOf(dtype, factor), dtype === "float16" ? 2 : 1, (pattern) => {
-    const value = dtype === "int8" ? (pattern << 24) >> 24 : pattern;
-    const [smallest, largest] = integerRange(dtype as IntegerDType);
-    return `${dtype} cannot hold ${factor * value}: its values are ${smallest} to ${largest}`;
-  });
+  return mapCodec(
+    () => tablesOf(dtype, factor),
+    dtype === "float16" ? 2 : 1,
+    (pattern) => {
+      const value = dtype === "int8" ? (pattern << 24) >> 24 : pattern;
+      const [smallest, largest] = integerRange(dtype as IntegerDType);
+      return `${dtype} cannot hold ${factor * value}: its values are ${smallest} to ${largest}`;
+    },
+  );
 }
 
 function scaleAlong(

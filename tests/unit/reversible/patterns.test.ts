@@ -27,7 +27,12 @@ const upperHalves = [
 const MARGIN = 512;
 
 /** Checks `run` of each of `firsts`, `count` patterns from it on. */
-function checkRuns(kernels: Kernels, factor: number, firsts: readonly number[], count: number): patterns.Tally {
+function checkRuns(
+  kernels: Kernels,
+  factor: number,
+  firsts: readonly number[],
+  count: number,
+): patterns.Tally {
   const tally = patterns.newTally();
   const steps = patterns.scaleSteps(patterns.float32, factor);
   for (const first of firsts) patterns.checkInOrder(kernels, steps, factor, first, count, tally);
