@@ -49,15 +49,12 @@ class Filling {
   }
 
   /** Takes over what `open` has written of the window that begins at element `first`. */
-  add({ buffer }: Kernels, first: number, count: number, bytes: number, exceptions: number): void {
+  add({ buffer, words }: Kernels, first: number, count: number, bytes: number, exceptions: number): void {
     if (this.isEmpty) this.first = first;
-    const bits =
-      this.#bytes + bytes > this.#bits.length ? grown(this.#bits, this.#bytes + bytes) : this.#bits;
-    bits.set(new Uint8Array(buffer, BITS, bytes), this.#bytes);
-    this.#bits = bits;
+    if (this.#bytes + bytes > this.#bits.length) this.#bits = grown(this.#bits, this.#bytes + bytes);
+    if (bytes > 0) this.#bits.set(new Uint8Array(buffer, BITS, bytes), this.#bytes);
     const blocks = Math.ceil(count / BLOCK);
-    const index = new Uint32Array(buffer, INDEX, blocks);
-    for (let i = 0; i < blocks; i++) this.#index[this.#blocks + i] = index[i]! + this.#bytes;
+    for (let i = 0; i < blocks; i++) this.#index[this.#blocks + i] = words[INDEX / 4 + i]! + this.#bytes;
     if (exceptions > 0) this.#addExceptions(new Uint32Array(buffer, EXCEPTIONS, 2 * exceptions), first);
     this.#blocks += blocks;
     this.#bytes += bytes;
@@ -102,13 +99,13 @@ function offsetOf({ index, bits }: Chunk, block: number): number {
 }
 
 /** Writes index and bits of the window of `count` elements at `first` to where `close` looks for them. */
-function putParked({ buffer }: Kernels, chunk: Chunk, first: number, count: number): void {
+function putParked({ buffer, words }: Kernels, chunk: Chunk, first: number, count: number): void {
   const block = (first - chunk.first) / BLOCK;
   const blocks = Math.ceil(count / BLOCK);
   const begin = offsetOf(chunk, block);
-  const index = new Uint32Array(buffer, INDEX, blocks);
-  for (let i = 0; i < blocks; i++) index[i] = chunk.index[block + i]! - begin;
-  new Uint8Array(buffer, BITS).set(chunk.bits.subarray(begin, offsetOf(chunk, block + blocks)));
+  for (let i = 0; i < blocks; i++) words[INDEX / 4 + i] = chunk.index[block + i]! - begin;
+  const bits = chunk.bits.subarray(begin, offsetOf(chunk, block + blocks));
+  if (bits.length > 0) new Uint8Array(buffer, BITS, bits.length).set(bits);
 }
 
 /** Puts back the exceptions of the window of `count` elements at `first`. */

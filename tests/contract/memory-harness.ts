@@ -31,33 +31,33 @@ export function memoryHarness(
   return {
     api: withTechnique(technique),
     technique,
-  make: (values): Model =>
-    Object.fromEntries(
-      Object.entries(values).map(([name, value]) => [
-        name,
-        { data: value.slice(), shape: shapes[name]!, dtype: "float32" },
-      ]),
-    ),
-  read: (model) =>
-    Object.fromEntries(
-      Object.entries(model as Model).map(([name, { data }]) => [name, (data as Float32Array).slice()]),
-    ),
-  write: (model, name, value) => void (model as Model)[name]!.data.fill(value),
-  array: (value) => value.slice(),
-  half: (array) => (array as Float32Array).map((x) => x * 0.5),
-  magnitude: (array) => (array as Float32Array).map(Math.abs),
-  same: (array) => array.slice(),
-  freeArray: () => {},
-  free: () => {},
-  // Arrays are garbage-collected: nothing to count.
-  counts: () => ({}),
-  countsAtRest: () => ({}),
-  arithmetic: { roundsProducts: true, addsReversibly: true, flushesSubnormals: false },
-  readsLater: false,
-  cycles,
-  losesWrites: technique !== "copy",
-  estimates: technique !== "copy",
-  refusesWrites: false,
-  faults: [faultPoint(arrays, "set"), faultPoint(arrays, "slice"), faultPoint(arrays, "fill")],
+    make: (values): Model =>
+      Object.fromEntries(
+        Object.entries(values).map(([name, value]) => [
+          name,
+          { data: value.slice(), shape: shapes[name]!, dtype: "float32" },
+        ]),
+      ),
+    read: (model) =>
+      Object.fromEntries(
+        Object.entries(model as Model).map(([name, { data }]) => [name, (data as Float32Array).slice()]),
+      ),
+    write: (model, name, value) => void (model as Model)[name]!.data.fill(value),
+    array: (value) => value.slice(),
+    half: (array) => (array as Float32Array).map((x) => x * 0.5),
+    magnitude: (array) => (array as Float32Array).map(Math.abs),
+    same: (array) => array.slice(),
+    freeArray: () => {},
+    free: () => {},
+    // Arrays are garbage-collected: nothing to count.
+    counts: () => ({}),
+    countsAtRest: () => ({}),
+    arithmetic: { roundsProducts: true, addsReversibly: true, flushesSubnormals: false },
+    readsLater: false,
+    cycles,
+    losesWrites: technique !== "copy",
+    estimates: technique !== "copy",
+    refusesWrites: false,
+    faults: [faultPoint(arrays, "set"), faultPoint(arrays, "slice"), faultPoint(arrays, "fill")],
   };
 }

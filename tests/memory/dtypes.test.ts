@@ -71,7 +71,11 @@ describe.each(floats)("%s", (dtype) => {
   const towards = parameter(dtype, 9);
   const cases = [
     { title: "scale", modification: scale(0.9), of: (x: number) => wide(x * coefficient(0.9, dtype)) },
-    { title: "a scale near 1", modification: scale(0.999), of: (x: number) => wide(x * coefficient(0.999, dtype)) },
+    {
+      title: "a scale near 1",
+      modification: scale(0.999),
+      of: (x: number) => wide(x * coefficient(0.999, dtype)),
+    },
     {
       title: "noise",
       modification: noise({ std: 0.25, seed: 4 }),

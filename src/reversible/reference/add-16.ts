@@ -169,7 +169,9 @@ export function add16Open(buffer: ArrayBuffer, count: number, half: boolean): Op
   for (let from = 0; from < count; from += BLOCK) {
     const to = Math.min(from + BLOCK, count);
     const original = window.slice(from, to);
-    let { raw, zeros } = surveyed(original, format);
+    const survey = surveyed(original, format);
+    const { zeros } = survey;
+    let { raw } = survey;
     const listed = exceptions.count;
     const bits = new BitWriter(bytes, at);
     for (let i = from; i < to; i++) {

@@ -4,7 +4,13 @@ import { encode } from "../../../src/dtypes/convert.ts";
 import { numberToFloat16 } from "../../../src/dtypes/float16.ts";
 import type { Kernels } from "../../../src/reversible/kernels.ts";
 import { BITS, BLOCK, INDEX, WINDOW } from "../../../src/reversible/layout.ts";
-import { mapCodec, SIXTEEN_BIT_TABLE_BYTES, type Preimages, preimagesOf, scaleMap } from "../../../src/reversible/preimages.ts";
+import {
+  mapCodec,
+  SIXTEEN_BIT_TABLE_BYTES,
+  type Preimages,
+  preimagesOf,
+  scaleMap,
+} from "../../../src/reversible/preimages.ts";
 import { fillNoise, noiseSource } from "../../../src/random/noise.ts";
 import { bits } from "../../support/bits.ts";
 import { thrownBy } from "../../support/thrown.ts";
@@ -36,7 +42,11 @@ function windowOf({ bytesPerElement }: Format, count: number): Patterns {
 }
 
 function codecOf({ bytesPerElement }: Format, preimages: Preimages): ReturnType<typeof mapCodec> {
-  return mapCodec(() => preimages, bytesPerElement, (pattern) => `no image of ${pattern}`);
+  return mapCodec(
+    () => preimages,
+    bytesPerElement,
+    (pattern) => `no image of ${pattern}`,
+  );
 }
 
 /** Opens and closes a window of `patterns`. Checks what is shown and what is back; returns the bytes parked. */
