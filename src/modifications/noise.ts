@@ -13,7 +13,7 @@ export interface Noise {
 }
 
 /**
- * Adds Gaussian noise: `w ← round(w + std · n)`, where `n` depends on (seed, parameter name, element) only.
+ * Adds Gaussian noise: `w ← round(w + std · n)` (on typed float32 arrays within 1 ulp of it, see docs/reversible.md), where `n` depends on (seed, parameter name, element) only.
  *
  * The same seed gives the same noise each time, on every store and backend: engines receive these values,
  * their own generators are not used. See `src/random/` for the definition.

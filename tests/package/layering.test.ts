@@ -50,9 +50,9 @@ describe("src", () => {
     expect(violations((_, name) => name === "index.ts")).toEqual([]);
   });
 
-  it("keeps random, dtypes and modifications free of stores and of the theater", () => {
+  it("keeps random, dtypes, modifications and reversible free of stores and of the theater", () => {
     const isLeaf = (path: string): boolean =>
-      ["random", "dtypes", "modifications"].some((name) => isPartOf(path, name));
+      ["random", "dtypes", "modifications", "reversible"].some((name) => isPartOf(path, name));
     const isAbove = (path: string): boolean => isPartOf(path, "stores") || isPartOf(path, "theater");
     expect(violations((module, name) => isLeaf(module.path) && isAbove(name))).toEqual([]);
   });

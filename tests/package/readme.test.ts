@@ -13,7 +13,7 @@ interface Block {
 }
 
 /** The pages whose examples are run. */
-const pages = ["README.md", "docs/tensorflow.md"];
+const pages = ["README.md", "docs/tensorflow.md", "docs/reversible.md"];
 
 /** The blocks of a page fenced as exactly `ts`; each is a program of its own. */
 function readBlocks(page: string): Block[] {
