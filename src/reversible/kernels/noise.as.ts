@@ -37,20 +37,20 @@ function words(to: usize, key0: u32, key1: u32, key2: u32, key3: u32, low: u32, 
   const k4Plus1 = i32x4.add(k4, i32x4.splat(1));
   const k0Plus2 = i32x4.add(k0, i32x4.splat(2));
   const k1Plus3 = i32x4.add(k1, i32x4.splat(3));
+  // Only the first word depends on the low word of the counter: what the first rounds make of the others is the same
+  // for the whole block.
   const b0 = i32x4.add(i32x4.splat(high), k1);
-  let counter = i32x4.add(i32x4.add(i32x4(0, 1, 2, 3), i32x4.splat(low)), k0);
+  const b0Turned = rotate(b0, 10);
+  const c1 = i32x4.add(k2, k3);
+  const d1 = v128.xor(rotate(k3, 26), c1);
+  const d1Turned = rotate(d1, 11);
+  // the first word after its first addition
+  let counter = i32x4.add(i32x4.add(i32x4.add(i32x4(0, 1, 2, 3), i32x4.splat(low)), k0), b0);
   for (let at = to; at < to + BLOCK_BYTES; at += 64) {
-    let a = counter;
-    let b = b0;
-    let c = k2;
-    let d = k3;
-    a = i32x4.add(a, b);
-    b = v128.xor(rotate(b, 10), a);
-    c = i32x4.add(c, d);
-    d = v128.xor(rotate(d, 26), c);
-    a = i32x4.add(a, d);
-    d = v128.xor(rotate(d, 11), a);
-    c = i32x4.add(c, b);
+    let b = v128.xor(b0Turned, counter);
+    let a = i32x4.add(counter, d1);
+    let d = v128.xor(d1Turned, a);
+    let c = i32x4.add(c1, b);
     b = v128.xor(rotate(b, 21), c);
     a = i32x4.add(a, b);
     b = v128.xor(rotate(b, 13), a);
@@ -149,8 +149,8 @@ function deltas(words: v128, high: v128, low: v128, shift: i32, quantum: v128): 
   const z = normalMagnitudes(words);
   const scaled = i32x4.add(i32x4.mul(z, high), i32x4.shr_u(i32x4.mul(z, low), 12));
   const odd = v128.or(i32x4.shr_u(scaled, shift), v128.load(ONE));
-  const sign = i32x4.shr_s(words, 31);
-  return f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(v128.xor(odd, sign), sign)), quantum);
+  const magnitude = f32x4.mul(f32x4.convert_i32x4_s(odd), quantum);
+  return v128.or(magnitude, v128.andnot(words, v128.load(MAGNITUDE)));
 }
 
 /** Words of a block become deltas, where they lie. */
