@@ -9,12 +9,15 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import asc from "assemblyscript/asc";
-import binaryen from "binaryen";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 /** Where the statics of the module begin: `STATICS` in `src/reversible/layout.ts`. */
 const STATICS = 546816;
+
+// By names that TypeScript does not follow: the package declares globals of its own language.
+/** @type {readonly string[]} */
+const parts = ["assemblyscript/asc", "assemblyscript/binaryen"];
+const [{ default: asc }, { default: binaryen }] = await Promise.all(parts.map((part) => import(part)));
 
 // Two loops in one function share the registers that constants are kept in, and run half as fast: what should be
 // inlined says so itself.
@@ -25,20 +28,16 @@ export async function compileKernels(entry) {
   const folder = mkdtempSync(join(tmpdir(), "kernels-"));
   const output = join(folder, "kernels.wasm");
   try {
-    const { error, stderr } = await asc.main([
-      entry,
-      ...["--baseDir", root],
-      ...["-o", output],
-      ...["--enable", "simd,bulk-memory"],
-      ...["-O3", "--converge", "--noAssert"],
-      ...["--runtime", "stub"],
-      ...["--use", "abort="],
-      // One page more than the layout needs before factors.
-      ...["--initialMemory", "11"],
-      ...["--memoryBase", String(STATICS)],
-      "--zeroFilledMemory",
-    ]);
-    if (error) throw new Error(`${error.message}\n${stderr.toString()}`);
+    const { error, stderr } = await asc.main(
+      [entry, "--baseDir", root, "-o", output].concat(
+        "-O3 --converge --noAssert --runtime stub --use abort= --enable simd,bulk-memory --zeroFilledMemory".split(
+          " ",
+        ),
+        // The layout needs 10 pages before factors.
+        `--initialMemory 11 --memoryBase ${STATICS}`.split(" "),
+      ),
+    );
+    if (error) throw new Error(`${error.message}\n${String(stderr)}`);
     return readFileSync(output);
   } finally {
     rmSync(folder, { recursive: true });
@@ -54,7 +53,8 @@ export function embed(wasm) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [entry = "src/reversible/kernels/index.as.ts", output = "src/reversible/wasm-bytes.ts"] = process.argv.slice(2);
+  const [entry = "src/reversible/kernels/index.as.ts", output = "src/reversible/wasm-bytes.ts"] =
+    process.argv.slice(2);
   const wasm = await compileKernels(entry);
   writeFileSync(resolve(root, output), embed(wasm));
   console.log(`${output}: ${wasm.length} bytes of WASM, ${gzipSync(wasm, { level: 9 }).length} gzipped`);

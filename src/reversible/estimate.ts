@@ -1,12 +1,13 @@
 /** What parking will need, before anything is touched. */
+import type { NumericArray } from "../dtypes/dtype.ts";
 import type { Codec } from "./codec.ts";
 import type { Kernels } from "./kernels.ts";
 import { BLOCK } from "./layout.ts";
 import { kernels as currentKernels } from "./wasm.ts";
-import { type Elements, loadWindow, padWindow, viewOfWindow } from "./window.ts";
+import { loadWindow, padWindow, viewOfWindow } from "./window.ts";
 
 /** Most that can be parked of an array: every block raw. */
-export function mostParked(data: Elements): number {
+export function mostParked(data: NumericArray): number {
   return data.byteLength + 4 * Math.ceil(data.length / BLOCK);
 }
 
@@ -14,7 +15,7 @@ export function mostParked(data: Elements): number {
 const SAMPLE = 64;
 
 /** What happens to elements: a codec parks something, a change does not. */
-export type Pass = Codec | ((window: Elements, first: number, count: number) => void);
+export type Pass = Codec | ((window: NumericArray, first: number, count: number) => void);
 
 /** Bytes parked of the window, or `undefined` where a value is outside the dtype: opening will say so. */
 function parkedBy(codec: Codec, kernels: Kernels, first: number, count: number): number | undefined {
@@ -31,7 +32,11 @@ function parkedBy(codec: Codec, kernels: Kernels, first: number, count: number):
  * Bytes that would be parked by taking `passes` over `data` one after the other: exact for up to 64 blocks, beyond
  * that an estimate from 64 of them, evenly spread. `data` is only read.
  */
-export function estimateParked(data: Elements, passes: readonly Pass[], kernels = currentKernels()): number {
+export function estimateParked(
+  data: NumericArray,
+  passes: readonly Pass[],
+  kernels = currentKernels(),
+): number {
   const codecs = passes.filter((pass) => typeof pass !== "function");
   if (codecs.length === 0) return 0;
   // What codecs need may be larger than the memory, and views end when it grows.

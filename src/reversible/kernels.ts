@@ -44,7 +44,7 @@ export interface Kernels {
   ): void;
 
   /**
-   * Elements `first` to `first + count − 1` of left · right to the operands: left [rows, rank] and right
+   * NumericArray `first` to `first + count − 1` of left · right to the operands: left [rows, rank] and right
    * [rank, columns], row-major float32, one after the other at {@link FACTORS}. Sums run from the first product on, in
    * order, each product and each sum rounded to float32.
    */

@@ -1,4 +1,5 @@
 /** Takes a step over all elements of a user's array, parks what is needed to undo it, and undoes it. */
+import type { NumericArray } from "../dtypes/dtype.ts";
 import type { Codec } from "./codec.ts";
 import type { Kernels } from "./kernels.ts";
 import { BITS, BLOCK, EXCEPTIONS, INDEX } from "./layout.ts";
@@ -6,7 +7,6 @@ import { kernels as currentKernels } from "./wasm.ts";
 import {
   type Digests,
   eachWindow,
-  type Elements,
   loadWindow,
   padWindow,
   viewOfWindow,
@@ -109,7 +109,7 @@ function putParked({ buffer, words }: Kernels, chunk: Chunk, first: number, coun
 }
 
 /** Puts back the exceptions of the window of `count` elements at `first`. */
-function putExceptions(window: Elements, chunk: Chunk, first: number, count: number): void {
+function putExceptions(window: NumericArray, chunk: Chunk, first: number, count: number): void {
   const { exceptions } = chunk;
   if (exceptions.length === 0) return;
   const at = first - chunk.first;
@@ -140,17 +140,17 @@ export interface Care {
 
 /** One step on one array, and what is parked of it. Whatever fails in the middle, it can be undone, or undone again. */
 export class Parking {
-  readonly #data: Elements;
+  readonly #data: NumericArray;
   readonly #codec: Codec;
   readonly #chunks: Chunk[] = [];
   /** The last chunk, until it is full. */
   #filling: Filling | undefined;
-  /** Elements that are modified: from here … */
+  /** NumericArray that are modified: from here … */
   #undone = 0;
   /** … to here. */
   #done = 0;
 
-  constructor(data: Elements, codec: Codec) {
+  constructor(data: NumericArray, codec: Codec) {
     this.#data = data;
     this.#codec = codec;
   }
@@ -205,7 +205,7 @@ export class Parking {
   }
 
   /** Undoes the step in a copy of the array, which may be of any state below; the array stays as it is. */
-  undoIn(copy: Elements, kernels = currentKernels()): void {
+  undoIn(copy: NumericArray, kernels = currentKernels()): void {
     for (const [window, first, count] of this.#undoing(copy, { lost: new Set() }, kernels)) {
       copy.set(window.subarray(0, count), first);
     }
@@ -213,10 +213,10 @@ export class Parking {
 
   /** The windows of `data` as they were before the step, one after the other: each is there until the next. */
   *#undoing(
-    data: Elements,
+    data: NumericArray,
     { expected, lost }: Care,
     kernels: Kernels,
-  ): Iterable<readonly [window: Elements, first: number, count: number]> {
+  ): Iterable<readonly [window: NumericArray, first: number, count: number]> {
     this.#codec.begin(kernels);
     const window = viewOfWindow(kernels, data);
     for (const chunk of this.#chunks) {
@@ -238,7 +238,7 @@ export class Parking {
 }
 
 /** Modifies all of `data` for good: the same values as a {@link Parking} gives. */
-export function applyCodec(data: Elements, codec: Codec, kernels = currentKernels()): void {
+export function applyCodec(data: NumericArray, codec: Codec, kernels = currentKernels()): void {
   codec.begin(kernels);
   eachWindow(kernels, data, (window, first, count) => {
     codec.apply(kernels, first, count);

@@ -50,8 +50,9 @@ class MemorySite implements Site<NumericArray> {
 
   stage(technique: Technique): Stage<NumericArray> {
     const { data, parameter } = this.#entry;
-    const isShared = typeof SharedArrayBuffer !== "undefined" && data.buffer instanceof SharedArrayBuffer;
-    const unmark = isShared ? markShared(data.buffer as SharedArrayBuffer, parameter.name) : undefined;
+    const { buffer } = data;
+    const isOwn = buffer instanceof ArrayBuffer || typeof SharedArrayBuffer === "undefined";
+    const unmark = isOwn ? undefined : markShared(buffer, parameter.name);
     return technique === "copy"
       ? new CopyStage(this.#entry, unmark)
       : new ReversibleStage(this.#entry, technique === "plane", unmark);

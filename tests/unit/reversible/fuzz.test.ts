@@ -14,7 +14,7 @@ import { mapCodec, preimagesOf, scaleMap } from "../../../src/reversible/preimag
 import { referenceKernels } from "../../../src/reversible/reference.ts";
 import { scaleBfloat16Codec, scaleEachCodec, scaleFloat32Codec } from "../../../src/reversible/scale.ts";
 import { wasmKernels } from "../../../src/reversible/wasm.ts";
-import type { Elements } from "../../../src/reversible/window.ts";
+import type { NumericArray } from "../../../src/dtypes/dtype.ts";
 import {
   add16,
   bfloat16,
@@ -124,7 +124,7 @@ const anyRun: fc.Arbitrary<Run> = fc
 
 /** Elements of a run in the middle of a larger buffer, at an odd offset. */
 interface Place {
-  readonly data: Elements;
+  readonly data: NumericArray;
   readonly all: Uint8Array;
 }
 
@@ -263,7 +263,7 @@ function planOf(run: Run, original: Patterns): Plan {
 
 // ---- Checks ----
 
-function patternsOf({ buffer, byteOffset, length }: Elements, { bytes }: Format): Patterns {
+function patternsOf({ buffer, byteOffset, length }: NumericArray, { bytes }: Format): Patterns {
   const memory = buffer as ArrayBuffer;
   return bytes === 4
     ? new Int32Array(memory, byteOffset, length)
@@ -289,12 +289,12 @@ function roundTrip(
   codec: Codec,
   original: Uint8Array,
   kernels: Kernels,
-): { shown: Elements; parked: number } {
+): { shown: NumericArray; parked: number } {
   const { data, all } = place(run, original);
   const before = all.slice();
   const parking = new Parking(data, codec);
   parking.do(undefined, kernels);
-  const shown = data.slice() as Elements;
+  const shown = data.slice() as NumericArray;
   const parked = parking.bytes;
   expect(parked, `parked by ${kernels.name}`).toBeLessThanOrEqual(mostParked(data));
   parking.undo({ lost: new Set() }, kernels);

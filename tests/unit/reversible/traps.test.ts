@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { fillNoise, noiseSource } from "../../../src/random/noise.ts";
 import { addCodec, lowRankDeltas, noiseDeltas, valueDeltas } from "../../../src/reversible/add.ts";
+import type { NumericArray } from "../../../src/dtypes/dtype.ts";
 import type { Codec } from "../../../src/reversible/codec.ts";
 import { mostParked } from "../../../src/reversible/estimate.ts";
 import type { Kernels } from "../../../src/reversible/kernels.ts";
@@ -10,7 +11,7 @@ import { mapCodec, preimagesOf, scaleMap } from "../../../src/reversible/preimag
 import { referenceKernels } from "../../../src/reversible/reference.ts";
 import { scaleBfloat16Codec, scaleFloat32Codec } from "../../../src/reversible/scale.ts";
 import { wasmKernels } from "../../../src/reversible/wasm.ts";
-import { type Elements, windowLength } from "../../../src/reversible/window.ts";
+import { windowLength } from "../../../src/reversible/window.ts";
 import { bits } from "../../support/bits.ts";
 import {
   bfloat16,
@@ -66,7 +67,7 @@ interface Trip<T> {
 }
 
 /** Takes a step and undoes it, with both kernels, which must agree. */
-function roundTrip<T extends Elements>(original: T, codec: Codec): Trip<T> {
+function roundTrip<T extends NumericArray>(original: T, codec: Codec): Trip<T> {
   const [first, second] = both.map((kernels): Trip<T> => {
     const data = original.slice() as T;
     const parking = new Parking(data, codec);
@@ -83,7 +84,7 @@ function roundTrip<T extends Elements>(original: T, codec: Codec): Trip<T> {
 }
 
 /** Bits of an element that {@link roundTrip} parks. */
-function bitsPerElement(original: Elements, codec: Codec): number {
+function bitsPerElement(original: NumericArray, codec: Codec): number {
   return (8 * roundTrip(original, codec).parked) / original.length;
 }
 
@@ -228,7 +229,7 @@ describe("NaNs", () => {
           ? scaleBfloat16Codec(Math.fround(0.9), false)
           : mapCodec(() => preimagesOf(65536, scaleMap("float16", 0.9)), 2, String);
     for (const codec of [scale, noiseCodec(format.dtype, 0.1)]) {
-      const { shown } = roundTrip<Elements>(data, codec);
+      const { shown } = roundTrip<NumericArray>(data, codec);
       const found = format.bytes === 4 ? new Int32Array(shown.buffer as ArrayBuffer) : shown;
       // What NaN it becomes is up to the engine; that it is one is not.
       for (const [i, pattern] of patterns.entries()) {
