@@ -3,7 +3,7 @@
  * AssemblyScript compiles this very file. Statics of the WASM module follow at {@link STATICS}.
  */
 
-/** NumericArray that are parked together: one entry of the index. */
+/** Elements that are parked together: one entry of the index. */
 export const BLOCK = 1024;
 
 /** The window: elements on their way from and to a user's array. */

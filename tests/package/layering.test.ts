@@ -3,7 +3,10 @@ import { describe, expect, it } from "vitest";
 import { filesUnder, findCycle, readModule, type Module } from "./imports.ts";
 import { root } from "./run.ts";
 
-const modules = filesUnder(join(root, "src"), ".ts").map((path) => readModule(join(root, "src"), path));
+// Kernels are AssemblyScript, which imports without an extension; their build fails for what is not there.
+const modules = filesUnder(join(root, "src"), ".ts")
+  .filter((path) => !path.endsWith(".as.ts"))
+  .map((path) => readModule(join(root, "src"), path));
 
 /** Whether `path` is the module or folder `name`: `random` stands for `random.ts` and all of `random/`. */
 function isPartOf(path: string, name: string): boolean {
