@@ -107,7 +107,7 @@ function spacingOf(scaled: v128): v128 {
   return i32x4.max_s(v128.and(scaled, v128.load(EXPONENT_AND_SIGN)), v128.load(SUBNORMAL));
 }
 
-/** Inner ends of the intervals that p is in, scaled; negative where an interval is on both sides of 0. */
+/** Inner ends of the intervals that p is in, scaled; negative or 0 where an interval reaches 0. */
 // @ts-ignore: decorator
 @inline
 export function innerEnd(magnitudes: v128, values: v128, differences: v128, half: bool): v128 {
@@ -128,7 +128,7 @@ export function innerEnd(magnitudes: v128, values: v128, differences: v128, half
 // @ts-ignore: decorator
 @inline
 export function isAtZero(end: v128, lost: v128): v128 {
-  return v128.or(i32x4.shr_s(end, 31), i32x4.gt_s(lost, v128.load(WIDEST)));
+  return v128.or(i32x4.gt_s(v128.load(ONE), end), i32x4.gt_s(lost, v128.load(WIDEST)));
 }
 
 /** Bits that p has lost: the difference of exponents, and 1 more where both ends of the interval have this sum. */

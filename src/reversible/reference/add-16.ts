@@ -125,7 +125,7 @@ function interval(pattern: number, d: number, atZeroWidth: number, format: Forma
   const end = bitsOf(Math.fround(floatOf(difference & MAGNITUDE) - half) / up);
   const isClosed = magnitude !== 0 && (pattern & 1) === 0 && (end & ((1 << shift) - 1)) === 0;
   const lost = spacingOf(magnitude) - spacingOf(end & MAGNITUDE) + (isClosed ? 1 : 0);
-  if (end < 0 || lost > WIDEST) return atZeroWidth << 16;
+  if (end <= 0 || lost > WIDEST) return atZeroWidth << 16;
   const first = (end + (1 << shift) - 1) >>> shift;
   return first | ((difference >>> 16) & 0x8000) | (Math.max(lost, 0) << 16);
 }

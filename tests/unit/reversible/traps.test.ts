@@ -199,14 +199,10 @@ describe("what an addition parks", () => {
     }
   });
 
-  it.each([
-    { format: bfloat16, most: 0.6 },
-    // Deltas may be just between two small float16, and −0 is then found for half of the zeros.
-    { format: float16, most: 1.2 },
-  ])("stays small where half of the weights are zeros: $format.dtype", ({ format, most }) => {
+  it.each([bfloat16, float16])("stays small where half of the weights are zeros: $dtype", (format) => {
     const weights = normals(20_000, 0.02).map((weight, i) => (i % 2 ? weight : 0));
     const codec = noiseCodec(format.dtype, 0.01);
-    expect(bitsPerElement(halves(format, weights), codec)).toBeLessThan(most);
+    expect(bitsPerElement(halves(format, weights), codec)).toBeLessThan(0.6);
   });
 
   it("does not count zeros as nothing where there are few", () => {
