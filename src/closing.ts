@@ -29,7 +29,8 @@ export function restoreError<T>(
   );
 }
 
-function lostInside(name: string): RestoreError {
+/** What is thrown about a parameter that another theater, or its owner, has lost. */
+export function lostInside(name: string): RestoreError {
   const message = `${JSON.stringify(name)} was disposed of, detached or overwritten inside a theater`;
   return new RestoreError("original_lost", new Map([[name, undefined]]), message);
 }
@@ -43,10 +44,14 @@ function* leave<T>(open: Open<T>, site: Site<T>): Operation<void> {
   const mine = slot.entries.find(({ owner }) => owner === open.owner);
   // The slot that this theater was on is gone, and another theater has opened since.
   if (mine === undefined) throw lostInside(name);
-  const written = slot.stage.seesWrites === true && mine.onWrite !== "keep" ? "no" : slot.stage.written();
+  const looksItself = rest.length === 0 && mine.onWrite !== "keep" && slot.stage.seesWrites === true;
+  const written = looksItself ? "no" : slot.stage.written();
   const keep = mine.onWrite === "keep" && written !== "no";
   // Statistics are state beside the weights: a forward pass in training mode writes them, and they come back.
-  if (written !== "no" && !(isStatistic(site.parameter) && written === "overwritten")) open.written.add(name);
+  // A theater that modifies deals with a write, one that merely watches beside it does not.
+  const isOthers = !mine.modifies && rest.some(({ modifies }) => modifies) && written === "overwritten";
+  const isState = isStatistic(site.parameter) && written === "overwritten";
+  if (written !== "no" && !isState && !isOthers) open.written.add(name);
   if (written === "disposed") {
     slot.stage.release("keep");
     slots.delete(site.key);
@@ -54,11 +59,17 @@ function* leave<T>(open: Open<T>, site: Site<T>): Operation<void> {
     open.proofs.set(name, { identical: false, by: "kept" });
   } else if (rest.length > 0) {
     // A watcher that leaves changes nothing that is visible, unless something was written.
-    if (mine.layer !== undefined || written !== "no") yield* reshow(slot, rest, site.parameter);
+    if (mine.layer !== undefined || (written !== "no" && !isOthers))
+      yield* reshow(slot, rest, site.parameter);
     else slot.entries = rest;
+    // It may be in values that another theater goes on to show, and is then for that one to deal with.
+    if (written !== "no" && slot.stage.seesWrites !== undefined && slot.stage.written() !== "no") {
+      open.written.delete(name);
+    }
     open.proofs.set(name, { identical: true, by: "refolded" });
   } else {
     const by = slot.stage.release(keep ? "keep" : "restore");
+    if (looksItself && slot.stage.sawWrite === true) open.written.add(name);
     slots.delete(site.key);
     open.proofs.set(name, keep ? { identical: false, by: "kept" } : { identical: true, by });
   }

@@ -151,14 +151,21 @@ function candidatesFor<T>(
         `Offered: ${model.techniques.join(", ")}.`,
     );
   }
-  if (onWrite === "discard" && model.losesWrites(technique)) {
-    throw new UnsupportedError(
-      "technique",
-      `onWrite "discard" promises the original after a write, and ${technique} cannot bring back what is overwritten. ` +
-        'The model is unchanged. Use technique "copy", or another onWrite.',
-    );
-  }
   return [technique];
+}
+
+/** @throws UnsupportedError where a technique in force cannot keep what `onWrite: "discard"` promises */
+function refuseLosing<T>(model: Model<T>, shown: readonly Shown<T>[], targets: readonly Target<T>[]): void {
+  const at = shown.findIndex(({ technique }) => model.losesWrites(technique));
+  if (at < 0) return;
+  const name = JSON.stringify(targets[at]!.site.parameter.name);
+  const { technique, layers } = shown[at]!;
+  throw new UnsupportedError(
+    "technique",
+    `onWrite "discard" promises the original after a write, and ${technique} cannot bring back what is overwritten` +
+      `${layers.length > 1 ? ` (another theater is open on ${name}, and its technique is in force)` : ` (${name})`}. ` +
+      'The model is unchanged. Use technique "copy", or another onWrite.',
+  );
 }
 
 /** The first technique that fits the budget. */
@@ -204,6 +211,12 @@ export function* prepare<T>(
   }
   const { targets, leftOut } = yield* chooseTargets(model, request, readFacts || model.estimates);
   const { technique, added, held, most, transient, engine } = techniqueFor(model, targets, request);
+  if (request.onWrite === "discard")
+    refuseLosing(
+      model,
+      added.map(({ shown }) => shown),
+      targets,
+    );
   const modelBytes = model.sites.reduce((sum, { parameter }) => sum + parameter.bytes, 0);
   const described = new Map(
     request.modifications.map((each) => [each, kindOf(each).describe(each, request.seed)] as const),

@@ -1,6 +1,7 @@
 /** What an open theater tells about itself. */
 import { type Operation, wait } from "./drive.ts";
 import type { LeftOut } from "./layers.ts";
+import { lostInside } from "./closing.ts";
 import { totalBytes } from "./plan.ts";
 import { slots } from "./slots.ts";
 import { absoluteDifference } from "./statistics.ts";
@@ -56,7 +57,8 @@ export function reportOf<T>({ plan, targets }: Open<T>): Report {
 export function* deltaStatisticsOf<T>({ targets }: Open<T>): Operation<ReadonlyMap<string, DeltaStatistics>> {
   const all = new Map<string, DeltaStatistics>();
   for (const { site } of targets) {
-    const stage = slots.get(site.key)!.stage;
+    const stage = slots.get(site.key)?.stage;
+    if (stage === undefined) throw lostInside(site.parameter.name);
     const original = yield* wait(stage.read("original"));
     const visible = yield* wait(stage.read("visible"));
     const { name, shape, dtype, bytes } = site.parameter;

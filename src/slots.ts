@@ -104,9 +104,9 @@ export function* reshow(slot: Slot, entries: readonly Entry[], parameter: Parame
 }
 
 /** Lets another stage, of the first technique that modifies, watch a slot that nothing modifies yet. */
-function convert(slot: Slot, stage: Stage<unknown>, technique: Technique): void {
-  // The one that watches holds the way back until the other one does.
-  stage.hold(true);
+function convert(slot: Slot, stage: Stage<unknown>, { technique, userCode }: Joining): void {
+  // The one that watches holds the way back until the other one does, which may be able to compute it.
+  stage.hold(userCode || stage.secure === undefined);
   const watching = slot.stage;
   slot.stage = stage;
   slot.technique = technique;
@@ -120,6 +120,8 @@ interface Joining {
   /** Whether it is going to show a layer. */
   readonly modifies: boolean;
   readonly onWrite: Entry["onWrite"];
+  /** Whether user code runs while it opens. */
+  readonly userCode: boolean;
   /** Whether it can do with a parameter that was written since it is shown. */
   readonly mayBeWritten: boolean;
 }
@@ -129,7 +131,8 @@ interface Joining {
  *
  * @throws LayersError, TheaterStateError if it may not; nothing was changed
  */
-export function slotFor<T>(site: Site<T>, { technique, modifies, onWrite, mayBeWritten }: Joining): Slot {
+export function slotFor<T>(site: Site<T>, joining: Joining): Slot {
+  const { technique, modifies, onWrite, mayBeWritten } = joining;
   const { name } = site.parameter;
   const there = slots.get(site.key);
   assertIdle(there, name);
@@ -164,7 +167,7 @@ export function slotFor<T>(site: Site<T>, { technique, modifies, onWrite, mayBeW
     );
   }
   if (modifies && techniqueInForce(there) === undefined && there.technique !== technique) {
-    convert(there, site.stage(technique), technique);
-  }
+    convert(there, site.stage(technique), joining);
+  } else if (modifies && joining.userCode) there.stage.secure?.();
   return there;
 }

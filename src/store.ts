@@ -155,13 +155,19 @@ export interface Stage<T> {
    * Takes, before anything is shown, what it needs to tell of a write; with `toModify` what it needs to undo one.
    */
   hold(toModify: boolean): void;
-  /** Opening has succeeded: no user code runs any more that must be undone. */
+  /**
+   * Keeps all that is visible, where it could not be had again after a write by user code that runs at opening. Once
+   * more for each opening within another's; `settle` undoes it.
+   */
+  secure?(): void;
+  /** No user code runs any more that must be undone: for each `secure`, and each `hold` that was to modify. */
   settle?(): void;
   /**
-   * Whether `show` and `release` look for writes themselves, as they go, and throw a {@link RestoreError}: a look of
-   * its own would cost another pass over all bytes.
+   * Whether `release` looks for writes itself, as it goes: a look of its own would cost another pass over all bytes.
+   * It throws a {@link RestoreError} where the original is lost; else `sawWrite` says what it saw.
    */
   readonly seesWrites?: boolean;
+  readonly sawWrite?: boolean;
   /** Whether something runs on what is shown right now, so that it must not change. */
   readonly isInUse: boolean;
   /** Whether something else wrote, or disposed of, the parameter since `show`. */

@@ -25,12 +25,13 @@ function isWrittenStatistic<T>({ key, parameter }: Site<T>, layer: Layer<T> | un
   return stage?.saveWritten !== undefined && stage.written() === "overwritten";
 }
 
-/** Puts this theater on a slot of the site, as a watcher for now. `hold`: so that a write can be undone from here on. */
-function join<T>(open: Open<T>, site: Site<T>, layer: Layer<T> | undefined, hold: boolean): void {
+/** Puts this theater on a slot of the site, as a watcher for now. With user code, a write can be undone from here on. */
+function join<T>(open: Open<T>, site: Site<T>, layer: Layer<T> | undefined, userCode: boolean): void {
   const { onWrite, onSave } = open.request;
   const found = isWrittenStatistic(site, layer);
   const { technique } = open.plan;
-  const slot = slotFor(site, { technique, modifies: layer !== undefined, onWrite, mayBeWritten: found });
+  const modifies = layer !== undefined;
+  const slot = slotFor(site, { technique, modifies, onWrite, userCode, mayBeWritten: found });
   if (found) {
     const state = slot.stage.saveWritten!();
     // Once the outer theater has closed there is nothing to leave as it was found.
@@ -39,11 +40,10 @@ function join<T>(open: Open<T>, site: Site<T>, layer: Layer<T> | undefined, hold
     return;
   }
   const isNew = slot.entries.length === 0;
-  const modifies = layer !== undefined;
   const entry: Entry = { owner: open.owner, modifies, layer: undefined, onWrite, onSave };
   slot.entries = [...slot.entries, entry];
   open.pending.add(site);
-  if (isNew && hold) slot.stage.hold(layer !== undefined);
+  if (isNew && (userCode || !modifies)) slot.stage.hold(modifies);
 }
 
 /** Makes the layer of this theater visible on a site that it has joined. */
@@ -80,8 +80,8 @@ function refuseExcess<T>({ plan, request }: Open<T>, held: number): void {
   throw new UnsupportedError(
     "over_budget",
     `${plan.technique} was planned to hold ${formatBytes(plan.heldBytes)}, an estimate, and needs more than the budget of ` +
-      `${formatBytes(request.budget)}. The original bytes are back. Raise budget (${formatBytes(plan.mostHeldBytes)} is ` +
-      "enough in any case), or select fewer layers.",
+      `${formatBytes(request.budget)}. The original bytes are back. Raise budget ` +
+      `(${formatBytes(plan.mostHeldBytes + plan.transientBytes + plan.engineBytes)} is enough in any case), or select fewer layers.`,
   );
 }
 
@@ -130,22 +130,21 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
       opened.restores.add({ name: "alsoRestore", run: restore as () => void });
     }
     const before = heldOn(opened);
-    const isEstimate = plan.mostHeldBytes > plan.heldBytes;
     // User code can write to anything: before it runs, the way back is secured for all.
     const userCode = targets.some(({ layer }) => layer.steps.some(isComputed));
     for (const site of sites) {
       const layer = layerOf.get(site);
-      join(opened, site, layer, userCode || layer === undefined);
+      join(opened, site, layer, userCode);
     }
     for (const target of targets) {
       request.signal?.throwIfAborted();
       yield* display(opened, target);
       if (userCode) refuseWrites(opened);
-      if (isEstimate) refuseExcess(opened, heldOn(opened) - before);
+      if (model.estimates) refuseExcess(opened, heldOn(opened) - before);
     }
     request.signal?.throwIfAborted();
-    for (const { site } of targets) slots.get(site.key)!.stage.settle?.();
-    if (isEstimate) opened.heldBytes = heldOn(opened) - before;
+    if (userCode) for (const { site } of targets) slots.get(site.key)!.stage.settle?.();
+    if (model.estimates) opened.heldBytes = heldOn(opened) - before;
   } catch (error) {
     yield* rollBack(opened, error);
     throw error;
@@ -156,7 +155,10 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
 
 function* rollBack<T>(opened: Open<T>, cause: unknown): Operation<void> {
   // Nobody holds this theater yet to close it again: what fails once is tried a second time here.
+  const userCode = opened.targets.some(({ layer }) => layer.steps.some(isComputed));
+  const joined = opened.targets.filter(({ site }) => userCode && opened.pending.has(site));
   let retriable = yield* putBack(opened);
   if (retriable.size > 0) retriable = yield* putBack(opened);
+  for (const { site } of joined) if (!opened.pending.has(site)) slots.get(site.key)?.stage.settle?.();
   if (retriable.size + opened.lost.size > 0) throw restoreError(retriable, opened, cause);
 }

@@ -61,6 +61,9 @@ export function encode(
   }
 }
 
+/** A value that an integer format cannot hold; other `RangeError`s are about memory and indices. */
+export class ValueRangeError extends RangeError {}
+
 const decoded = new Map<DType, Float32Array>();
 
 /** All 65,536 values of a 16-bit format (256 kB, made on first use): float32 holds each of them exactly. */
@@ -86,7 +89,7 @@ function requireInRange(values: Float64Array, count: number, dtype: IntegerDType
     const rounded = roundHalfToEven(values[i]!);
     // written so that NaN fails it
     if (rounded >= smallest && rounded <= largest) continue;
-    throw new RangeError(
+    throw new ValueRangeError(
       `${dtype} cannot hold ${values[i]!} (element ${at + i}): its values are ${smallest} to ${largest}`,
     );
   }

@@ -1,4 +1,5 @@
 /** What parking will need, before anything is touched. */
+import { ValueRangeError } from "../dtypes/convert.ts";
 import type { NumericArray } from "../dtypes/dtype.ts";
 import type { Codec } from "./codec.ts";
 import type { Kernels } from "./kernels.ts";
@@ -23,7 +24,7 @@ function parkedBy(codec: Codec, kernels: Kernels, first: number, count: number):
     const { bytes, exceptions } = codec.open(kernels, first, count);
     return bytes + 8 * exceptions;
   } catch (error) {
-    if (error instanceof RangeError) return undefined;
+    if (error instanceof ValueRangeError) return undefined;
     throw error;
   }
 }

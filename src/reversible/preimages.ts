@@ -4,6 +4,7 @@
  * patterns and infinities are patterns like all others, so that there are no exceptions.
  */
 /* oxlint-disable typescript/no-non-null-assertion -- indices are in range by construction; a check would cost the loop */
+import { ValueRangeError } from "../dtypes/convert.ts";
 import { integerRange } from "../dtypes/dtype.ts";
 import { float16ToNumber, numberToFloat16 } from "../dtypes/float16.ts";
 import type { Codec } from "./codec.ts";
@@ -176,7 +177,7 @@ export function mapCodec(
     if (missing.length === 0) return;
     for (let i = 0; i < window.length; i++) {
       if (missing[window[i]!] === 0) continue;
-      throw new RangeError(`${describe(window[i]!)} (element ${first + i})`);
+      throw new ValueRangeError(`${describe(window[i]!)} (element ${first + i})`);
     }
   }
 

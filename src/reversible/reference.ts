@@ -9,7 +9,7 @@ import { noise } from "./reference/noise.ts";
 import { scaleBfloat16, scaleBfloat16Close, scaleBfloat16Open } from "./reference/scale-bfloat16.ts";
 import { scaleFloat32, scaleFloat32Close, scaleFloat32Open } from "./reference/scale-float32.ts";
 
-/** New kernels in plain TypeScript, with 0.5 MB of memory of their own. */
+/** New kernels in plain TypeScript, with 0.7 MB of memory of their own. */
 export function referenceKernels(): Kernels {
   let buffer = new ArrayBuffer(FACTORS);
   let words = new Uint32Array(buffer);

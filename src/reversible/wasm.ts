@@ -13,7 +13,7 @@ interface Exports extends Omit<Kernels, "name" | "buffer" | "words" | "reserveFa
 const PAGE = 65536;
 
 /**
- * New kernels in WASM, with 0.5 MB of memory of their own.
+ * New kernels in WASM, with 0.7 MB of memory of their own.
  *
  * @throws whatever the engine throws that refuses WASM, or does not know its SIMD instructions
  */

@@ -64,6 +64,17 @@ export function factorBytes(step: Step<NumericArray>): number {
   return 0;
 }
 
+/** Bytes of what a step computes with: its factors, or the values that it adds. */
+export function operandBytes(step: Step<NumericArray>): number {
+  return step.op === "add" && step.delta.kind === "values" ? step.delta.of.byteLength : factorBytes(step);
+}
+
+/** The step with copies of all that it computes with. */
+export function withOwnOperands(step: Step<NumericArray>): Step<NumericArray> {
+  if (step.op !== "add" || step.delta.kind !== "values") return withOwnFactors(step);
+  return { op: "add", delta: { ...step.delta, of: step.delta.of.slice() } };
+}
+
 /** The step with copies of its factors, so that nobody can change them. */
 export function withOwnFactors(step: Step<NumericArray>): Step<NumericArray> {
   if (step.op === "scale" && typeof step.by !== "number") {

@@ -1,20 +1,25 @@
 /** Bytes of showing layers reversibly, before anything is touched. */
+import { ValueRangeError } from "../../dtypes/convert.ts";
 import type { NumericArray } from "../../dtypes/dtype.ts";
 import { estimateParked, mostParked, type Pass } from "../../reversible/estimate.ts";
 import { windowCount } from "../../reversible/window.ts";
-import type { Bytes, Layer, Step } from "../../store.ts";
+import { type Bytes, isComputed, type Layer, type Step } from "../../store.ts";
 import { codecOf } from "./codecs.ts";
 import { transientOf } from "./copy.ts";
-import { factorBytes } from "./operands.ts";
+import { operandBytes } from "./operands.ts";
 import type { Entry } from "./record.ts";
+import { applyPlain } from "./steps.ts";
 
 /** What a step without a codec makes of a sample; user code is not asked, and taken to change nothing. */
-function changeOf(step: Step<NumericArray>): Pass {
+function changeOf({ dtype, parameter }: Entry, step: Step<NumericArray>): Pass {
   return (window, first, count) => {
-    if (step.op === "zero") window.fill(0, 0, count);
-    if (step.op !== "replace" || step.by.kind !== "values") return;
-    const { of } = step.by;
-    if (of.constructor === window.constructor) window.set(of.subarray(first, first + count));
+    if (isComputed(step)) return;
+    try {
+      applyPlain({ data: window.subarray(0, count), dtype, first }, parameter, step);
+    } catch (error) {
+      // Opening will say which value is outside the dtype.
+      if (!(error instanceof ValueRangeError)) throw error;
+    }
   };
 }
 
@@ -38,8 +43,8 @@ export function costOfReversible(
   for (const step of steps) {
     const known = codecOf(entry, step, { own: false, plane });
     if (known === undefined) {
-      kept += data.byteLength + factorBytes(step);
-      passes.push(changeOf(step));
+      kept += data.byteLength + operandBytes(step);
+      passes.push(changeOf(entry, step));
     } else {
       kept += known.bytes;
       mostOfParked += mostParked(data);

@@ -18,8 +18,8 @@ export class ReversibleStage implements Stage<NumericArray> {
   readonly #onRelease: () => void;
   readonly #steps: StepsShown;
   #wanted: readonly Step<NumericArray>[] = [];
-  /** All bytes of the original, for as long as user code may run at opening. */
-  #secured: NumericArray | undefined;
+  /** All that was visible, and how many steps were, before user code could run: for each opening within another's. */
+  readonly #secured: { readonly bytes: NumericArray; readonly count: number }[] = [];
 
   /**
    * @param plane - whether scales park one bit of every element
@@ -36,17 +36,25 @@ export class ReversibleStage implements Stage<NumericArray> {
   }
 
   get seesWrites(): boolean {
-    return this.#secured === undefined && this.#steps.endsParked;
+    return this.#secured.length === 0 && this.#steps.endsParked;
+  }
+
+  get sawWrite(): boolean {
+    return this.#steps.sawWrite;
   }
 
   hold(toModify: boolean): void {
-    if (toModify) this.#secured = pooledCopy(this.#entry.data);
+    if (toModify) this.secure();
     this.#steps.digest();
   }
 
+  secure(): void {
+    this.#secured.push({ bytes: pooledCopy(this.#entry.data), count: this.#steps.count });
+  }
+
   settle(): void {
-    if (this.#secured !== undefined) giveBack(this.#secured);
-    this.#secured = undefined;
+    const secured = this.#secured.pop();
+    if (secured !== undefined) giveBack(secured.bytes);
   }
 
   show(layers: readonly Layer<NumericArray>[]): void {
@@ -57,24 +65,28 @@ export class ReversibleStage implements Stage<NumericArray> {
       this.#become(steps);
     } catch (error) {
       const possible = !this.#isDetached && this.#steps.lost.size === 0 && this.#steps.canBecome(before);
-      if (possible) this.#become(before);
+      if (possible) {
+        this.#become(before);
+        this.#steps.settle();
+      }
       throw error;
     }
     this.#wanted = steps;
     this.#steps.settle();
+    // Who shows something else has asked before whether anything was written.
+    this.#steps.sawWrite = false;
   }
 
   #become(steps: readonly Step<NumericArray>[]): void {
+    this.#undoUserCode();
     this.#steps.become(steps);
-    if (this.#steps.lost.size === 0) return;
-    if (this.#secured === undefined) {
-      // What nothing wrote to comes back all the same.
-      this.#steps.become([]);
-      throw this.#lostError();
-    }
-    this.#steps.clear();
-    this.#entry.data.set(this.#secured);
-    this.#steps.become(steps);
+    if (this.#steps.lost.size > 0) throw this.#lostError();
+  }
+
+  /** Brings back what user code wrote to at opening. */
+  #undoUserCode(): void {
+    const secured = this.#secured.at(-1);
+    if (secured !== undefined && this.#steps.isWritten()) this.#steps.reset(secured.count, secured.bytes);
   }
 
   get #isDetached(): boolean {
@@ -84,7 +96,7 @@ export class ReversibleStage implements Stage<NumericArray> {
   /** @throws RestoreError where nothing but the parameter itself has the original, and it was written */
   #assertGuarded(): void {
     if (this.#isDetached) throw this.#error("was detached: its buffer was transferred");
-    if (this.#steps.count > 0 || this.#secured !== undefined || !this.#steps.isWritten()) return;
+    if (this.#steps.count > 0 || this.#secured.length > 0 || !this.#steps.isWritten()) return;
     throw this.#error(
       "was overwritten in place inside a theater that does not modify it, and so holds no copy of it",
     );
@@ -113,7 +125,11 @@ export class ReversibleStage implements Stage<NumericArray> {
   }
 
   bytes(): Bytes {
-    return { held: this.#steps.bytes, shared: new Map(), transient: this.#secured?.byteLength ?? 0 };
+    return {
+      held: this.#steps.bytes,
+      shared: new Map(),
+      transient: this.#secured.reduce((sum, { bytes }) => sum + bytes.byteLength, 0),
+    };
   }
 
   read(which: "original" | "visible"): ArrayLike<number> {
@@ -122,18 +138,16 @@ export class ReversibleStage implements Stage<NumericArray> {
   }
 
   release(how: "restore" | "keep"): "copy" | "inverse" | "fingerprint" {
-    const by = this.#secured !== undefined ? "copy" : this.#steps.count > 0 ? "inverse" : "fingerprint";
+    const by = this.#steps.count > 0 ? "inverse" : this.#secured.length > 0 ? "copy" : "fingerprint";
     if (how === "restore") {
       this.#assertGuarded();
-      if (this.#secured !== undefined) this.#entry.data.set(this.#secured);
-      else {
-        this.#steps.takeAllOff();
-        if (this.#steps.lost.size > 0) throw this.#lostError();
-      }
+      this.#undoUserCode();
+      this.#steps.takeAllOff();
+      if (this.#steps.lost.size > 0) throw this.#lostError();
     }
     this.#steps.clear();
     this.#wanted = [];
-    this.settle();
+    while (this.#secured.length > 0) this.settle();
     this.#onRelease();
     return by;
   }

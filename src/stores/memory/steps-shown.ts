@@ -7,7 +7,7 @@ import { Parking } from "../../reversible/park.ts";
 import { changedWindows, Digests, recordDigests } from "../../reversible/window.ts";
 import { isComputed, type Step } from "../../store.ts";
 import { codecOf, type Kept } from "./codecs.ts";
-import { factorBytes, withOwnFactors } from "./operands.ts";
+import { operandBytes, withOwnOperands } from "./operands.ts";
 import { giveBack, pooledCopy } from "./pool.ts";
 import type { Entry } from "./record.ts";
 import { applyStep, withinRange } from "./steps.ts";
@@ -40,6 +40,10 @@ export class StepsShown {
   readonly #aside = new Map<AnyStep, NumericArray>();
   /** Windows that something wrote to, so that they cannot be taken back. */
   readonly lost = new Set<number>();
+  /** Whether a write was seen while steps were taken off, whatever became of it. */
+  sawWrite = false;
+  /** Whether the result of a replacement that is shown again has what something wrote to it. */
+  #isTainted = false;
 
   /** @param plane - whether scales park one bit of every element */
   constructor(entry: Entry, plane: boolean) {
@@ -62,7 +66,7 @@ export class StepsShown {
     let sum = this.#digests.bytes;
     for (const { undo } of this.#shown) sum += undo instanceof Parking ? undo.bytes : undo.byteLength;
     for (const { bytes } of this.#codecs.values()) sum += bytes;
-    for (const step of this.#owned.keys()) sum += factorBytes(step);
+    for (const step of this.#owned.keys()) sum += operandBytes(step);
     for (const { byteLength } of this.#aside.values()) sum += byteLength;
     return sum;
   }
@@ -71,9 +75,11 @@ export class StepsShown {
   become(steps: readonly AnyStep[]): void {
     let common = 0;
     while (common < steps.length && this.#isIntact(common, steps[common]!)) common++;
-    while (this.#shown.length > common) this.#takeOff(steps);
+    // What a step without an inverse keeps is right, whatever was written above it.
+    while (this.#shown.length > common || (this.lost.size > 0 && this.#shown.length > 0))
+      this.#takeOff(steps);
     if (this.lost.size > 0) return;
-    for (const step of steps.slice(common)) this.#putOn(step, step === steps.at(-1));
+    for (const step of steps.slice(this.#shown.length)) this.#putOn(step, step === steps.at(-1));
     this.digest();
   }
 
@@ -93,11 +99,14 @@ export class StepsShown {
     const top = this.#shown.at(-1)!;
     const { step, undo } = top;
     if (top.isDone && step.op === "replace" && wanted.includes(step) && !this.#aside.has(step)) {
+      // What was written to its result cannot be told from it: it stays until the step is taken off for good.
+      if (this.lost.size > 0 || (this.#digested === top && this.isWritten())) this.#isTainted = true;
       this.#aside.set(step, pooledCopy(data));
     }
     top.isDone = false;
     if (undo instanceof Parking) {
       undo.undo({ expected: this.#digested === top ? this.#digests : undefined, lost: this.lost });
+      this.sawWrite ||= this.lost.size > 0;
     } else {
       data.set(undo);
       this.lost.clear();
@@ -131,7 +140,7 @@ export class StepsShown {
 
   #ownedStep(step: AnyStep): AnyStep {
     if (step.op === "replace" || step.op === "zero") return step;
-    const owned = this.#owned.get(step) ?? withOwnFactors(step);
+    const owned = this.#owned.get(step) ?? withOwnOperands(step);
     this.#owned.set(step, owned);
     return owned;
   }
@@ -165,7 +174,17 @@ export class StepsShown {
 
   /** Whether anything wrote to the array since the digests were taken; `false` if there are none. */
   isWritten(): boolean {
+    if (this.#isTainted) return true;
     return this.#digested !== undefined && changedWindows(this.#entry.data, this.#digests).size > 0;
+  }
+
+  /** Goes back to when `count` steps were shown and the array held `bytes`, whatever was written since. */
+  reset(count: number, bytes: NumericArray): void {
+    for (const { undo } of this.#shown.splice(count)) if (!(undo instanceof Parking)) giveBack(undo);
+    this.#digested = undefined;
+    this.lost.clear();
+    this.#entry.data.set(bytes);
+    this.digest();
   }
 
   /** A copy of the array with all steps taken off. */
@@ -183,6 +202,7 @@ export class StepsShown {
     for (const { undo } of this.#shown) if (!(undo instanceof Parking)) giveBack(undo);
     this.#shown.length = 0;
     this.#digested = undefined;
+    this.#isTainted = false;
     this.lost.clear();
     this.settle();
   }

@@ -2,7 +2,7 @@
  * The four steps on typed arrays, in place. Arithmetic is in float64 over windows and rounds once, to the
  * parameter's dtype, after each step; what a float32 or float64 array holds needs no window of its own.
  */
-import { decode, encode } from "../../dtypes/convert.ts";
+import { decode, encode, ValueRangeError } from "../../dtypes/convert.ts";
 import { carrierOf, type DType, isFloat, type NumericArray } from "../../dtypes/dtype.ts";
 import { describeValue, messageOf, ModificationError } from "../../errors.ts";
 import { isThenable } from "../../drive.ts";
@@ -26,16 +26,27 @@ export function valuesOf(data: NumericArray, dtype: DType): ArrayLike<number> {
   return values;
 }
 
+/** Some elements of a parameter: all of them, or those from `first` on. */
+interface Part {
+  readonly data: NumericArray;
+  readonly dtype: DType;
+  /** Position of `data[0]` in the parameter. */
+  readonly first: number;
+}
+
 /** Runs `change` over all elements, a window at a time; what it writes is rounded to the dtype once. */
-function eachWindow(data: NumericArray, dtype: DType, change: (window: Window, first: number) => void): void {
+function eachWindow(
+  { data, dtype, first: offset }: Part,
+  change: (window: Window, first: number) => void,
+): void {
   const scratch = new Float64Array(WINDOW);
   for (let first = 0; first < data.length; first += WINDOW) {
     const end = Math.min(first + WINDOW, data.length);
     if (data instanceof Float32Array || data instanceof Float64Array) {
-      change(data.subarray(first, end), first);
+      change(data.subarray(first, end), offset + first);
     } else {
       decode(data, dtype, first, end, scratch);
-      change(scratch.subarray(0, end - first), first);
+      change(scratch.subarray(0, end - first), offset + first);
       encode(scratch, end - first, dtype, data, first);
     }
   }
@@ -46,21 +57,16 @@ function coefficient(value: number, dtype: DType): number {
   return isFloat(dtype) && dtype !== "float64" ? Math.fround(value) : value;
 }
 
-function scale(
-  data: NumericArray,
-  dtype: DType,
-  shape: readonly number[],
-  by: number | AxisFactors<NumericArray>,
-): void {
+function scale(part: Part, shape: readonly number[], by: number | AxisFactors<NumericArray>): void {
   if (typeof by === "number") {
-    const factor = coefficient(by, dtype);
-    eachWindow(data, dtype, (window) => {
+    const factor = coefficient(by, part.dtype);
+    eachWindow(part, (window) => {
       for (let i = 0; i < window.length; i++) window[i] = window[i]! * factor;
     });
     return;
   }
   const { inner, length } = axisOf(shape, by.axis);
-  eachWindow(data, dtype, (window, first) => {
+  eachWindow(part, (window, first) => {
     for (let i = 0; i < window.length; i++) {
       window[i] = window[i]! * by.factors[Math.floor((first + i) / inner) % length]!;
     }
@@ -98,18 +104,19 @@ function deltasOf(
   };
 }
 
-function add(data: NumericArray, dtype: DType, name: string, delta: Delta<NumericArray>): void {
+function add(part: Part, name: string, delta: Delta<NumericArray>): void {
   const deltas = new Float64Array(WINDOW);
-  const fill = deltasOf(dtype, name, delta);
-  eachWindow(data, dtype, (window, first) => {
+  const fill = deltasOf(part.dtype, name, delta);
+  eachWindow(part, (window, first) => {
     fill(first, deltas.subarray(0, window.length));
     for (let i = 0; i < window.length; i++) window[i] = window[i]! + deltas[i]!;
   });
 }
 
-function put(data: NumericArray, dtype: DType, of: NumericArray): void {
-  if (of.constructor === data.constructor) data.set(of);
-  else eachWindow(data, dtype, (window, first) => window.set(of.subarray(first, first + window.length)));
+function put(part: Part, of: NumericArray): void {
+  const { data, first } = part;
+  if (of.constructor === data.constructor) data.set(of.subarray(first, first + data.length));
+  else eachWindow(part, (window, at) => window.set(of.subarray(at, at + window.length)));
 }
 
 /** Name of the typed array that user code gets. */
@@ -174,6 +181,14 @@ function compute(
   return array;
 }
 
+/** Applies a step without kernels and without user code to some elements of a parameter. */
+export function applyPlain(part: Part, { name, shape }: Parameter, step: Step<NumericArray>): void {
+  if (step.op === "scale") scale(part, shape, step.by);
+  else if (step.op === "zero") part.data.fill(0);
+  else if (step.op === "add") add(part, name, step.delta);
+  else if (step.by.kind === "values") put(part, step.by.of);
+}
+
 /**
  * Applies one step to the entry's array in place: by kernels where there are some, so that what is shown does not
  * depend on the technique.
@@ -182,18 +197,16 @@ function compute(
  */
 export function applyStep(entry: Entry, step: Step<NumericArray>): void {
   const { data, dtype, parameter } = entry;
+  const part = { data, dtype, first: 0 };
   const kept = codecOf(entry, step, { own: false, plane: false });
   withinRange(parameter, () => {
     if (kept !== undefined) applyCodec(data, kept.codec);
-    else if (step.op === "scale") scale(data, dtype, parameter.shape, step.by);
-    else if (step.op === "zero") data.fill(0);
-    else if (step.op === "add") add(data, dtype, parameter.name, step.delta);
-    else if (step.by.kind === "values") put(data, dtype, step.by.of);
+    else if (step.op !== "replace" || step.by.kind !== "computed") applyPlain(part, parameter, step);
     else {
       const of = compute(data, dtype, parameter, step.by);
-      if (step.by.returns === "value") put(data, dtype, of);
+      if (step.by.returns === "value") put(part, of);
       else {
-        eachWindow(data, dtype, (window, first) => {
+        eachWindow(part, (window, first) => {
           for (let i = 0; i < window.length; i++) window[i] = window[i]! + of[first + i]!;
         });
       }
@@ -206,7 +219,7 @@ export function withinRange({ name }: Parameter, modify: () => void): void {
   try {
     modify();
   } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
+    if (!(cause instanceof ValueRangeError)) throw cause;
     throw new ModificationError(
       "out_of_range",
       name,
