@@ -59,9 +59,9 @@ function* leave<T>(open: Open<T>, site: Site<T>): Operation<void> {
     open.proofs.set(name, { identical: false, by: "kept" });
   } else if (rest.length > 0) {
     // A watcher that leaves changes nothing that is visible, unless something was written.
-    if (mine.layer !== undefined || (written !== "no" && !isOthers))
+    if (mine.layer !== undefined || (written !== "no" && !isOthers)) {
       yield* reshow(slot, rest, site.parameter);
-    else slot.entries = rest;
+    } else slot.entries = rest;
     // It may be in values that another theater goes on to show, and is then for that one to deal with.
     if (written !== "no" && slot.stage.seesWrites !== undefined && slot.stage.written() !== "no") {
       open.written.delete(name);

@@ -75,6 +75,20 @@ describe("a write above a step that keeps the original whole", () => {
   });
 });
 
+it("a write below which two theaters close is reported by the one whose values have it", () => {
+  const p = weights();
+  const before = bits(p);
+  const [bottom, middle, top] = [scale(0.5), doubled, scale(3)].map((modification) =>
+    surgicalTheater({ p }, { ...reversible, modification }),
+  );
+  p[3] = 7;
+  expect(bottom!.close()).toMatchObject({ written: [] });
+  expectReported(middle!);
+  expect(bits(p)).toBe(bits(Float32Array.from(weights(), (x) => x * 3)));
+  expect(top!.close()).toMatchObject({ written: [] });
+  expect(bits(p)).toBe(before);
+});
+
 describe("user code at opening", () => {
   it.each(["copy", "reversible"] as const)(
     "that writes to what another theater shows is undone: %s",

@@ -42,8 +42,8 @@ export class StepsShown {
   readonly lost = new Set<number>();
   /** Whether a write was seen while steps were taken off, whatever became of it. */
   sawWrite = false;
-  /** Whether the result of a replacement that is shown again has what something wrote to it. */
-  #isTainted = false;
+  /** Replacements whose result, shown again, has what something wrote to it. */
+  readonly #tainted = new Set<AnyStep>();
 
   /** @param plane - whether scales park one bit of every element */
   constructor(entry: Entry, plane: boolean) {
@@ -80,6 +80,7 @@ export class StepsShown {
       this.#takeOff(steps);
     if (this.lost.size > 0) return;
     for (const step of steps.slice(this.#shown.length)) this.#putOn(step, step === steps.at(-1));
+    for (const step of this.#tainted) if (!steps.includes(step)) this.#tainted.delete(step);
     this.digest();
   }
 
@@ -100,7 +101,7 @@ export class StepsShown {
     const { step, undo } = top;
     if (top.isDone && step.op === "replace" && wanted.includes(step) && !this.#aside.has(step)) {
       // What was written to its result cannot be told from it: it stays until the step is taken off for good.
-      if (this.lost.size > 0 || (this.#digested === top && this.isWritten())) this.#isTainted = true;
+      if (this.lost.size > 0 || (this.#digested === top && this.isWritten())) this.#tainted.add(step);
       this.#aside.set(step, pooledCopy(data));
     }
     top.isDone = false;
@@ -174,7 +175,7 @@ export class StepsShown {
 
   /** Whether anything wrote to the array since the digests were taken; `false` if there are none. */
   isWritten(): boolean {
-    if (this.#isTainted) return true;
+    if (this.#tainted.size > 0) return true;
     return this.#digested !== undefined && changedWindows(this.#entry.data, this.#digests).size > 0;
   }
 
@@ -202,7 +203,7 @@ export class StepsShown {
     for (const { undo } of this.#shown) if (!(undo instanceof Parking)) giveBack(undo);
     this.#shown.length = 0;
     this.#digested = undefined;
-    this.#isTainted = false;
+    this.#tainted.clear();
     this.lost.clear();
     this.settle();
   }
