@@ -43,11 +43,11 @@ describe("the tarball", () => {
   it("holds the built files, the sources they map to, and nothing else", async () => {
     const names = (await readdir(installed)).sort();
     expect(names).toEqual(["LICENSE", "README.md", "dist", "package.json", "src"]);
-    const names = (folder: string): string[] =>
+    const sourcesIn = (folder: string): string[] =>
       filesUnder(join(folder, "src"), ".ts").map((name) => name.replace(/\.ts$/, ""));
-    expect(names(installed)).toEqual(names(root));
+    expect(sourcesIn(installed)).toEqual(sourcesIn(root));
     // AssemblyScript is embedded as WASM, and not compiled by TypeScript.
-    const sources = names(root).filter((name) => !name.endsWith(".as"));
+    const sources = sourcesIn(root).filter((name) => !name.endsWith(".as"));
     const built = sources.flatMap((name) =>
       [".d.ts", ".d.ts.map", ".js", ".js.map"].map((extension) => `${name}${extension}`),
     );
