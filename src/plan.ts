@@ -211,12 +211,8 @@ export function* prepare<T>(
   }
   const { targets, leftOut } = yield* chooseTargets(model, request, readFacts || model.estimates);
   const { technique, added, held, most, transient, engine } = techniqueFor(model, targets, request);
-  if (request.onWrite === "discard")
-    refuseLosing(
-      model,
-      added.map(({ shown }) => shown),
-      targets,
-    );
+  const shown = added.map((each) => each.shown);
+  if (request.onWrite === "discard") refuseLosing(model, shown, targets);
   const modelBytes = model.sites.reduce((sum, { parameter }) => sum + parameter.bytes, 0);
   const described = new Map(
     request.modifications.map((each) => [each, kindOf(each).describe(each, request.seed)] as const),
@@ -233,8 +229,7 @@ export function* prepare<T>(
     savedBytes: modelBytes - held,
     // A mere watcher has the original only where handles cost nothing.
     survivesWrites:
-      (model.watchesAll || targets.length > 0) &&
-      !added.some(({ shown }) => model.losesWrites(shown.technique)),
+      (model.watchesAll || targets.length > 0) && !shown.some((each) => model.losesWrites(each.technique)),
     modifications: [...described.values()],
     parameters: targets.map(({ site, modifications }, i) => {
       const { name, layer, shape, dtype, bytes } = site.parameter;

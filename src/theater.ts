@@ -69,9 +69,9 @@ function refuseWrites<T>(open: Open<T>): void {
   );
 }
 
-/** What is held on the targets, by whatever theaters. */
-function heldOn<T>({ targets }: Open<T>): number {
-  return targets.reduce((sum, { site }) => sum + (slots.get(site.key)?.stage.bytes().held ?? 0), 0);
+/** What is held for a parameter, by whatever theaters. */
+function heldOn<T>({ key }: Site<T>): number {
+  return slots.get(key)?.stage.bytes().held ?? 0;
 }
 
 /** @throws UnsupportedError `over_budget` if more is held than the plan took it to be, and than may be */
@@ -129,7 +129,8 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
       }
       opened.restores.add({ name: "alsoRestore", run: restore as () => void });
     }
-    const before = heldOn(opened);
+    const before = new Map(targets.map(({ site }) => [site, heldOn(site)]));
+    let held = 0;
     // User code can write to anything: before it runs, the way back is secured for all.
     const userCode = targets.some(({ layer }) => layer.steps.some(isComputed));
     for (const site of sites) {
@@ -140,11 +141,12 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
       request.signal?.throwIfAborted();
       yield* display(opened, target);
       if (userCode) refuseWrites(opened);
-      if (model.estimates) refuseExcess(opened, heldOn(opened) - before);
+      held += heldOn(target.site) - before.get(target.site)!;
+      if (model.estimates) refuseExcess(opened, held);
     }
     request.signal?.throwIfAborted();
     if (userCode) for (const { site } of targets) slots.get(site.key)!.stage.settle?.();
-    if (model.estimates) opened.heldBytes = heldOn(opened) - before;
+    if (model.estimates) opened.heldBytes = held;
   } catch (error) {
     yield* rollBack(opened, error);
     throw error;

@@ -78,7 +78,8 @@ function valuesOf(dtype: "float16" | "bfloat16"): Float32Array {
   return values;
 }
 
-function roundHalfToEven(value: number): number {
+/** The nearest integer, of two the even one; below 2^51. */
+export function roundHalfToEven(value: number): number {
   // the sum has no bits left for a fraction, so float64 arithmetic itself rounds; valid below 2^51
   return value + 6755399441055744 - 6755399441055744;
 }

@@ -3,6 +3,7 @@
  * normal: the exponent of the factor only adds a constant. So one binade tells all, and 128 bytes hold it.
  */
 /* oxlint-disable typescript/no-non-null-assertion -- indices are in range by construction; a check would cost the loop */
+import { float32Bits } from "../dtypes/float32.ts";
 import { bfloat16Product } from "./reference/scale-bfloat16.ts";
 
 /** What closing a scale by a factor needs, and the range that opening it must check. */
@@ -21,14 +22,6 @@ export interface Bfloat16Tables {
   readonly high: number;
 }
 
-const word = new Uint32Array(1);
-const number = new Float32Array(word.buffer);
-
-function bitsOf(value: number): number {
-  number[0] = value;
-  return word[0]!;
-}
-
 const MANTISSAS = 128;
 const TWO = 0x80;
 
@@ -44,7 +37,7 @@ export function bfloat16Tables(factor: number): Bfloat16Tables {
   const size = Math.abs(factor);
   const lookup = new Uint8Array(2 * MANTISSAS);
   // half way between where p and where p' would leave the normal numbers
-  const exponent = 127 - (((bitsOf(size) >>> 23) - 127) >> 1);
+  const exponent = 127 - (((float32Bits(size) >>> 23) - 127) >> 1);
   const first = exponent * MANTISSAS;
   const products = Array.from({ length: MANTISSAS + 2 }, (_, i) => bfloat16Product(first - 1 + i, size));
   let base = Infinity;
@@ -61,7 +54,7 @@ export function bfloat16Tables(factor: number): Bfloat16Tables {
     lookup,
     base,
     sign: factor < 0 ? 0x8000 : 0,
-    low: bitsOf(Math.max(SMALLEST, SMALLEST_PRODUCT / size)) >>> 16,
-    high: bitsOf(Math.min(LARGEST, LARGEST_PRODUCT / size)) >>> 16,
+    low: float32Bits(Math.max(SMALLEST, SMALLEST_PRODUCT / size)) >>> 16,
+    high: float32Bits(Math.min(LARGEST, LARGEST_PRODUCT / size)) >>> 16,
   };
 }

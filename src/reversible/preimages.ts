@@ -4,7 +4,7 @@
  * patterns and infinities are patterns like all others, so that there are no exceptions.
  */
 /* oxlint-disable typescript/no-non-null-assertion -- indices are in range by construction; a check would cost the loop */
-import { ValueRangeError } from "../dtypes/convert.ts";
+import { roundHalfToEven, ValueRangeError } from "../dtypes/convert.ts";
 import { integerRange } from "../dtypes/dtype.ts";
 import { float16ToNumber, numberToFloat16 } from "../dtypes/float16.ts";
 import type { Codec } from "./codec.ts";
@@ -237,11 +237,6 @@ export function mapCodec(
       }
     },
   };
-}
-
-/** As in `dtypes/convert.ts`: the sum has no bits left for a fraction. */
-function roundHalfToEven(value: number): number {
-  return value + 6755399441055744 - 6755399441055744;
 }
 
 /**

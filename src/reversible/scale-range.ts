@@ -1,12 +1,5 @@
 /** Which float32 weights a scale can park bits of: those around which everything is a normal number. */
-
-const word = new Uint32Array(1);
-const number = new Float32Array(word.buffer);
-
-function bitsOf(value: number): number {
-  number[0] = value;
-  return word[0]!;
-}
+import { float32Bits } from "../dtypes/float32.ts";
 
 /** 2^-125: a neighbour, or one rounding, below it is still a normal number. */
 const SMALLEST = 2.350988701644575e-38;
@@ -21,5 +14,8 @@ const LARGEST = 3.4e38;
  * @param largest - the largest; equal for a uniform factor
  */
 export function scaleRange(smallest: number, largest: number): readonly [low: number, high: number] {
-  return [bitsOf(Math.max(SMALLEST, SMALLEST / smallest)), bitsOf(Math.min(LARGEST, LARGEST / largest))];
+  return [
+    float32Bits(Math.max(SMALLEST, SMALLEST / smallest)),
+    float32Bits(Math.min(LARGEST, LARGEST / largest)),
+  ];
 }

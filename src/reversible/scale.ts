@@ -1,27 +1,20 @@
 /** Scaling by a constant, or by a factor for each index along an axis. */
+import { float32Bits } from "../dtypes/float32.ts";
 import { bfloat16Tables } from "./bfloat16-tables.ts";
 import type { Codec } from "./codec.ts";
 import { COMPACT, EXACT, PLANE } from "./kernels.ts";
 import { OPERANDS, TABLES } from "./layout.ts";
 import { scaleRange } from "./scale-range.ts";
 
-const word = new Uint32Array(1);
-const number = new Float32Array(word.buffer);
-
-function bitsOf(factor: number): number {
-  number[0] = factor;
-  return word[0]!;
-}
-
 /** Whether scaling by `factor` can be undone from parked bits: it is a normal float32, and so not 0. */
 export function isReversibleFactor(factor: number): boolean {
-  const exponent = bitsOf(factor) & 0x7f800000;
+  const exponent = float32Bits(factor) & 0x7f800000;
   return exponent !== 0 && exponent !== 0x7f800000;
 }
 
 /** By a power of two nothing is lost; else the last bits where they decide, or, for speed, all of them. */
 function modeOf(factor: number, plane: boolean): number {
-  if ((bitsOf(factor) & 0x7fffff) === 0) return EXACT;
+  if ((float32Bits(factor) & 0x7fffff) === 0) return EXACT;
   return plane ? PLANE : COMPACT;
 }
 

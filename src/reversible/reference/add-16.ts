@@ -17,6 +17,7 @@
  * bfloat16 that is the number itself, for float16 the number times 2^-112, with subnormals where float16 has them.
  */
 /* oxlint-disable typescript/no-non-null-assertion -- indices are in range by construction; a check would cost the loop */
+import { float32Bits, float32OfBits } from "../../dtypes/float32.ts";
 import { BITS, BLOCK, INDEX, OPERANDS, WINDOW } from "../layout.ts";
 import { BitReader, BitWriter } from "./bits.ts";
 import { ExceptionList, keepRaw, offsetOf, type Opened, RAW, restoreRaw } from "./parked.ts";
@@ -32,19 +33,6 @@ const FEW_ZEROS = 48;
 const WHOLE = 16;
 /** Widest code that is not the whole pattern. */
 const WIDEST = 9;
-
-const float = new Float32Array(1);
-const int = new Int32Array(float.buffer);
-
-function bitsOf(x: number): number {
-  float[0] = x;
-  return int[0]!;
-}
-
-function floatOf(bits: number): number {
-  int[0] = bits;
-  return float[0]!;
-}
 
 /** A 16-bit format. */
 interface Format {
@@ -72,7 +60,7 @@ const BFLOAT16: Format = {
   largest: 0x7e00,
   infinity: 0x7f80,
   round(sum) {
-    const bits = bitsOf(sum);
+    const bits = float32Bits(sum);
     if (sum !== sum) return 0x7fc0;
     return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
   },
@@ -87,21 +75,21 @@ const FLOAT16: Format = {
   infinity: 0x7c00,
   round(sum) {
     if (sum !== sum) return 0x7e00;
-    const bits = bitsOf(sum);
+    const bits = float32Bits(sum);
     const sign = (bits >>> 16) & 0x8000;
     const size = Math.abs(sum);
     if (size >= 65536) return sign | 0x7c00;
     // A float32 of this size has the spacing that float16 has at the sum, 2^-24 if subnormal: adding it rounds.
-    const large = floatOf(Math.max(bits & EXPONENT, 113 << 23) + (13 << 23));
+    const large = float32OfBits(Math.max(bits & EXPONENT, 113 << 23) + (13 << 23));
     const coarse = Math.fround(Math.fround(size + large) - large);
-    return sign | (bitsOf(coarse * 2 ** -112) >>> 13);
+    return sign | (float32Bits(coarse * 2 ** -112) >>> 13);
   },
 };
 
 /** Value of a pattern. */
 function valueOf(pattern: number, { shift, up, infinity }: Format): number {
   const magnitude = pattern & 0x7fff;
-  const value = floatOf(magnitude << shift) * up;
+  const value = float32OfBits(magnitude << shift) * up;
   // that of float16 has the exponent of infinity only when it is told
   const size = magnitude < infinity ? value : magnitude === infinity ? Infinity : NaN;
   return pattern > 0x7fff ? -size : size;
@@ -116,13 +104,13 @@ function spacingOf(scaled: number): number {
 function interval(pattern: number, d: number, atZeroWidth: number, format: Format): number {
   const { shift, up, bias, mantissa } = format;
   const value = valueOf(pattern, format);
-  const difference = bitsOf(value - d);
+  const difference = float32Bits(value - d);
   const magnitude = (pattern & 0x7fff) << shift;
   // towards 0, for p, is down for p' if both have the same sign: there the spacing is that of the number below
   const isUp = ((pattern << 16) ^ difference) < 0;
   const inner = spacingOf(isUp ? magnitude : magnitude - (1 << shift));
-  const half = floatOf(Math.max(inner + bias - mantissa - 1, 0) << 23);
-  const end = bitsOf(Math.fround(floatOf(difference & MAGNITUDE) - half) / up);
+  const half = float32OfBits(Math.max(inner + bias - mantissa - 1, 0) << 23);
+  const end = float32Bits(Math.fround(float32OfBits(difference & MAGNITUDE) - half) / up);
   const isClosed = magnitude !== 0 && (pattern & 1) === 0 && (end & ((1 << shift) - 1)) === 0;
   const lost = spacingOf(magnitude) - spacingOf(end & MAGNITUDE) + (isClosed ? 1 : 0);
   if (end <= 0 || lost > WIDEST) return atZeroWidth << 16;

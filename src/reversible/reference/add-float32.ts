@@ -14,6 +14,7 @@
  * what closing will do, and compares.
  */
 /* oxlint-disable typescript/no-non-null-assertion -- indices are in range by construction; a check would cost the loop */
+import { float32Bits, float32OfBits } from "../../dtypes/float32.ts";
 import { BITS, BLOCK, INDEX, OPERANDS, WINDOW } from "../layout.ts";
 import { BitReader, BitWriter } from "./bits.ts";
 import { ExceptionList, keepRaw, type Opened, RAW, restoreRaw } from "./parked.ts";
@@ -27,19 +28,6 @@ const TOO_LARGE = 252 << 23;
 /** Parked bits of an element at most. */
 const WIDEST = 14;
 
-const float = new Float32Array(1);
-const int = new Int32Array(float.buffer);
-
-function bitsOf(x: number): number {
-  float[0] = x;
-  return int[0]!;
-}
-
-function floatOf(bits: number): number {
-  int[0] = bits;
-  return float[0]!;
-}
-
 /** The exponent whose last place counts in a sum, where it stands in a float. */
 function binadeOf(sum: number): number {
   return Math.min(sum & EXPONENT, TOP);
@@ -47,28 +35,28 @@ function binadeOf(sum: number): number {
 
 /** d without what lies below the last place of a binade. */
 function coarse(d: number, binade: number): number {
-  const bits = bitsOf(d);
+  const bits = float32Bits(d);
   // ±2^binade, away from 0: the sum stays in the binade, and is rounded to its last place
-  const power = (bits & EXPONENT) < binade ? floatOf(binade | (bits & SIGN)) : 0;
+  const power = (bits & EXPONENT) < binade ? float32OfBits(binade | (bits & SIGN)) : 0;
   return Math.fround(Math.fround(d + power) - power);
 }
 
 /** Bits of p' of bits of p. */
 function exactSum(p: number, d: number): number {
-  const value = floatOf(p);
-  const rounded = bitsOf(value + d);
+  const value = float32OfBits(p);
+  const rounded = float32Bits(value + d);
   const binade = binadeOf(rounded);
   // subnormal numbers are spaced as if their exponent were 1
   const gained = (binade - Math.max(p & EXPONENT, 1 << 23)) >> 23;
   const width = Math.min(Math.max(gained, 0), 23);
   const delta = coarse(d, binade);
-  const exact = bitsOf((width === 0 ? value : floatOf(p & (-1 << width))) + delta);
+  const exact = float32Bits((width === 0 ? value : float32OfBits(p & (-1 << width))) + delta);
   return ((exact ^ rounded) & EXPONENT) === 0 ? exact : rounded;
 }
 
 /** Bits of p' − d: p, but for the bits that are parked. */
 function difference(sum: number, d: number): number {
-  return bitsOf(floatOf(sum) - coarse(d, binadeOf(sum)));
+  return float32Bits(float32OfBits(sum) - coarse(d, binadeOf(sum)));
 }
 
 /** How many bits are parked. */

@@ -1,4 +1,4 @@
-/** What adding in float32 and in 16 bits have in common, in plain TypeScript. */
+/** Raw blocks and exceptions, in plain TypeScript. */
 import { EXCEPTIONS } from "../layout.ts";
 
 /** What opening has written: bytes of bits, and exceptions. */
@@ -33,17 +33,13 @@ export class ExceptionList {
 }
 
 /** Writes the elements of a raw block to `bytes[at]` and the following: as bytes, which keeps every NaN. */
-export function keepRaw(
-  bytes: Uint8Array,
-  at: number,
-  { buffer, byteLength }: Int32Array | Uint16Array,
-): number {
-  bytes.set(new Uint8Array(buffer, 0, byteLength), at);
-  return at + byteLength;
+export function keepRaw(bytes: Uint8Array, at: number, block: ArrayBufferView): number {
+  bytes.set(new Uint8Array(block.buffer, block.byteOffset, block.byteLength), at);
+  return at + block.byteLength;
 }
 
 /** Brings the elements of a raw block back. */
-export function restoreRaw(bytes: Uint8Array, entry: number, block: Int32Array | Uint16Array): void {
+export function restoreRaw(bytes: Uint8Array, entry: number, block: ArrayBufferView): void {
   const from = offsetOf(entry);
   const to = new Uint8Array(block.buffer, block.byteOffset, block.byteLength);
   to.set(bytes.subarray(from, from + block.byteLength));

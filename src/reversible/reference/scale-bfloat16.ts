@@ -3,7 +3,7 @@
 import { COMPACT, PLANE } from "../kernels.ts";
 import { BITS, BITS_BYTES, BLOCK, INDEX, TABLES, WINDOW, WINDOW_BYTES } from "../layout.ts";
 import { BitReader, BitWriter } from "./bits.ts";
-import { keepRaw, RAW, restoreRaw } from "./scale-float32.ts";
+import { keepRaw, RAW, restoreRaw } from "./parked.ts";
 
 const word = new Uint32Array(1);
 const number = new Float32Array(word.buffer);
@@ -87,7 +87,7 @@ export function scaleBfloat16Close(
     const entry = index[first / BLOCK]!;
     const offset = entry & ~RAW;
     if (entry & RAW) {
-      restoreRaw(bits, offset, elements);
+      restoreRaw(bits, entry, elements);
       continue;
     }
     const stream = new BitReader(bits, offset);

@@ -5,22 +5,8 @@
 /* oxlint-disable typescript/no-non-null-assertion -- indices are in range by construction; a check would cost the loop */
 import { COMPACT, PLANE } from "../kernels.ts";
 import { BITS, BITS_BYTES, BLOCK, INDEX, OPERANDS, WINDOW } from "../layout.ts";
+import { keepRaw, RAW, restoreRaw } from "./parked.ts";
 import { BitReader, BitWriter } from "./bits.ts";
-
-/** Bit of an index entry: the block is kept as it was. The bits below are its offset. */
-export const RAW = 0x80000000;
-
-/** Keeps a block as it is: bytes, because a number read and written may come out as another NaN. @returns its end */
-export function keepRaw(bits: Uint8Array, offset: number, elements: Uint16Array | Float32Array): number {
-  bits.set(new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength), offset);
-  return offset + elements.byteLength;
-}
-
-/** Puts a block back that {@link keepRaw} kept. */
-export function restoreRaw(bits: Uint8Array, offset: number, elements: Uint16Array | Float32Array): void {
-  const bytes = new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength);
-  bytes.set(bits.subarray(offset, offset + elements.byteLength));
-}
 
 // Factors to the neighbours of a normal number: 0.7 of a step away from 0, up to 1.4 of one, rounds to one.
 const STEP = 8.344650268554688e-8; // 0.7 · 2^-23
@@ -156,7 +142,7 @@ export function scaleFloat32Close(
     const factors = allFactors.subarray(first, first + BLOCK);
     const entry = index[first / BLOCK]!;
     if (entry & RAW) {
-      restoreRaw(bits, entry & ~RAW, elements);
+      restoreRaw(bits, entry, elements);
     } else if (mode === COMPACT) {
       closeCompact(elements, words, factors, new BitReader(bits, entry));
     } else if (mode === PLANE) {
