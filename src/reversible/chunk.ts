@@ -1,7 +1,7 @@
 /** What is parked of a run of windows: filled from the memory of the kernels, and put back there. */
 import type { NumericArray } from "../dtypes/dtype.ts";
 import type { Kernels } from "./kernels.ts";
-import { BITS, BLOCK, EXCEPTIONS, INDEX } from "./layout.ts";
+import { BITS, BITS_BYTES, BLOCK, EXCEPTIONS, INDEX } from "./layout.ts";
 
 /** What a run of windows needs to come back. */
 export interface Chunk {
@@ -14,67 +14,81 @@ export interface Chunk {
   readonly exceptions: Uint32Array;
 }
 
+/** Bytes of bits from which on a chunk is full. One window's bits may go beyond. */
+const FULL = 65536;
+/** Blocks of a chunk at most. */
+const MOST_BLOCKS = 1024;
+
+/** Where bits are collected, between two uses: fresh memory for each step would cost more than filling it. */
+let spareBits: Uint8Array<ArrayBuffer> | undefined;
+
 /** A chunk that is being filled: arrays longer than what is in them. */
 export class Filling {
-  first = 0;
-  windows = 0;
+  #first = 0;
   #blocks = 0;
   #bytes = 0;
   #pairs = 0;
-  readonly #index: Uint32Array;
-  #bits = new Uint8Array(0);
+  readonly #index: Uint32Array<ArrayBuffer>;
+  #bits = spareBits ?? new Uint8Array(FULL + BITS_BYTES);
   #exceptions = new Uint32Array(0);
 
-  /** @param blocks - of a chunk */
+  /** @param blocks - that may be put into it, chunk after chunk */
   constructor(blocks: number) {
-    this.#index = new Uint32Array(blocks);
+    this.#index = new Uint32Array(Math.min(blocks, MOST_BLOCKS));
+    spareBits = undefined;
   }
 
   get isEmpty(): boolean {
-    return this.windows === 0;
+    return this.#blocks === 0;
+  }
+
+  /** Whether what comes next belongs into another chunk: buffers of a few hundred bytes would double what they hold. */
+  get isFull(): boolean {
+    return this.#bytes >= FULL || this.#blocks === MOST_BLOCKS;
   }
 
   /** Takes over what `open` has written of the window that begins at element `first`. */
   add({ buffer, words }: Kernels, first: number, count: number, bytes: number, exceptions: number): void {
-    if (this.isEmpty) this.first = first;
-    if (this.#bytes + bytes > this.#bits.length) this.#bits = grown(this.#bits, this.#bytes + bytes);
+    if (this.isEmpty) this.#first = first;
     if (bytes > 0) this.#bits.set(new Uint8Array(buffer, BITS, bytes), this.#bytes);
     const blocks = Math.ceil(count / BLOCK);
     for (let i = 0; i < blocks; i++) this.#index[this.#blocks + i] = words[INDEX / 4 + i]! + this.#bytes;
     if (exceptions > 0) this.#addExceptions(new Uint32Array(buffer, EXCEPTIONS, 2 * exceptions), first);
     this.#blocks += blocks;
     this.#bytes += bytes;
-    this.windows++;
   }
 
   #addExceptions(pairs: Uint32Array, first: number): void {
     const size = 2 * this.#pairs + pairs.length;
     if (size > this.#exceptions.length) this.#exceptions = grown(this.#exceptions, size);
     for (let i = 0; i < pairs.length; i += 2) {
-      this.#exceptions[2 * this.#pairs] = pairs[i]! + first - this.first;
+      this.#exceptions[2 * this.#pairs] = pairs[i]! + first - this.#first;
       this.#exceptions[2 * this.#pairs + 1] = pairs[i + 1]!;
       this.#pairs++;
     }
   }
 
-  /** What is in it, in arrays of just that size. */
+  /** What is in it, in arrays of just that size; it is empty then. */
   finish(): Chunk {
-    return {
-      first: this.first,
+    const chunk = {
+      first: this.#first,
       index: this.#index.slice(0, this.#blocks),
       bits: this.#bits.slice(0, this.#bytes),
       exceptions: this.#exceptions.slice(0, 2 * this.#pairs),
     };
+    this.#blocks = this.#bytes = this.#pairs = 0;
+    return chunk;
   }
 
-  clear(): void {
-    this.windows = this.#blocks = this.#bytes = this.#pairs = 0;
+  /** For the next one. It cannot be used any more. */
+  release(): void {
+    spareBits = this.#bits;
   }
 }
 
 /** A copy with room for `size` elements, and for as many again. */
-function grown<A extends Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>(array: A, size: number): A {
-  const larger = new (array.constructor as new (length: number) => A)(2 * size);
+function grown(array: Uint32Array, size: number): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(2 * size);
   larger.set(array);
   return larger;
 }

@@ -15,9 +15,6 @@ import {
   windowLength,
 } from "./window.ts";
 
-/** Windows whose bits are kept in one buffer: buffers of a few hundred bytes would double what they hold. */
-const WINDOWS_PER_CHUNK = 32;
-
 /** What to see to while undoing. */
 export interface Care {
   /** What the windows must be: one that something wrote to is left as it is, and put into `lost`. */
@@ -60,32 +57,32 @@ export class Parking {
   do(digests?: Digests, kernels = currentKernels()): void {
     const data = this.#data;
     this.#codec.begin(kernels);
-    const windows = Math.min(windowCount(data), WINDOWS_PER_CHUNK);
-    const filling = new Filling(Math.ceil((windows * windowLength(data)) / BLOCK));
+    const filling = new Filling(Math.ceil((windowCount(data) * windowLength(data)) / BLOCK));
     this.#filling = filling;
     eachWindow(kernels, data, (window, first, count, number) => {
-      if (filling.windows === WINDOWS_PER_CHUNK) this.#finish(filling);
+      if (filling.isFull) this.#chunks.push(filling.finish());
       const { bytes, exceptions } = this.#codec.open(kernels, first, count);
       filling.add(kernels, first, count, bytes, exceptions);
+      if (digests !== undefined) {
+        padWindow(window, count);
+        digests.record(kernels, number, count * data.BYTES_PER_ELEMENT);
+      }
       data.set(window.subarray(0, count), first);
       this.#done = first + count;
-      if (digests === undefined) return;
-      padWindow(window, count);
-      digests.record(kernels, number, count * data.BYTES_PER_ELEMENT);
     });
-    this.#finish(filling);
-    this.#filling = undefined;
+    this.#finish();
   }
 
-  #finish(filling: Filling): void {
-    if (!filling.isEmpty) this.#chunks.push(filling.finish());
-    filling.clear();
+  #finish(): void {
+    if (this.#filling === undefined) return;
+    if (!this.#filling.isEmpty) this.#chunks.push(this.#filling.finish());
+    this.#filling.release();
+    this.#filling = undefined;
   }
 
   /** Brings back the bits of all windows that are not lost. */
   undo(care: Care, kernels = currentKernels()): void {
-    if (this.#filling !== undefined) this.#finish(this.#filling);
-    this.#filling = undefined;
+    this.#finish();
     for (const [window, first, count] of this.#undoing(this.#data, care, kernels)) {
       this.#data.set(window.subarray(0, count), first);
       this.#undone = first + count;

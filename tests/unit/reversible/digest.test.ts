@@ -82,6 +82,29 @@ describe("digest", () => {
     expect(digests.size).toBe(variants);
   });
 
+  it("changes when all of a window is filled with something else", () => {
+    const digests = new Set<string>();
+    for (let value = 0; value < 65536; value++) {
+      digests.add(digestOf(all[0]!, new Uint8Array(new Uint16Array(512).fill(value).buffer)));
+    }
+    expect(digests.size).toBe(65536);
+  });
+
+  it("changes when the signs of every run of elements flip, of whatever length and period", () => {
+    const bytes = someBytes(8192);
+    const digests = new Set([digestOf(all[0]!, bytes)]);
+    let variants = 1;
+    for (let period = 2; period <= 2048; period *= 2) {
+      for (let run = 1; run < period; run++) {
+        const words = new Uint32Array(bytes.slice().buffer);
+        for (let i = 0; i < words.length; i++) if (i % period < run) words[i]! ^= 0x80000000;
+        digests.add(digestOf(all[0]!, new Uint8Array(words.buffer)));
+        variants++;
+      }
+    }
+    expect(digests.size).toBe(variants);
+  });
+
   it("sets the window to zero behind the bytes, up to a multiple of 128, and leaves the bytes", () => {
     for (const kernels of all) {
       digestOf(kernels, someBytes(130));
