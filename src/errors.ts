@@ -58,7 +58,8 @@ export class TheaterStateError extends SurgicalTheaterError {
     | "saved_inside"
     | "nothing_kept"
     | "needs_async"
-    | "promise_returned";
+    | "promise_returned"
+    | "unused";
   /** The parameters concerned, if any. */
   readonly parameters: readonly string[];
 
@@ -111,6 +112,46 @@ export class RestoreError extends SurgicalTheaterError {
     super(message, options);
     this.code = code;
     this.failures = failures;
+  }
+}
+
+/**
+ * A file is not what it claims to be, or has something that is not implemented. Reading touches no model: none was
+ * changed.
+ */
+export class FormatError extends SurgicalTheaterError {
+  override readonly name = "FormatError";
+  readonly code:
+    | "truncated"
+    | "bad_header"
+    | "bad_offsets"
+    | "unknown_dtype"
+    | "bad_index"
+    | "missing_file"
+    | "pickle"
+    | "bad_config"
+    | "unsupported_key"
+    | "bad_adapter"
+    | "bad_quantization"
+    | "no_parameter";
+  /** The file, where it has a name. */
+  readonly file: string | undefined;
+  /** Position in the file, in bytes, where there is one. */
+  readonly offset: number | undefined;
+
+  constructor(
+    code: FormatError["code"],
+    message: string,
+    {
+      file,
+      offset,
+      ...options
+    }: { readonly file?: string | undefined; readonly offset?: number } & ErrorOptions = {},
+  ) {
+    super(message, options);
+    this.code = code;
+    this.file = file;
+    this.offset = offset;
   }
 }
 
