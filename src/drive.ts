@@ -46,7 +46,21 @@ export function drive<R>(operation: Operation<R>): R {
 
 /** Runs to the end, awaiting promises. */
 export async function driveAsync<R>(operation: Operation<R>): Promise<R> {
+  return goOn(operation, operation.next());
+}
+
+/** Runs to the end at once if there is nothing to wait for, else to the first promise, and on from there. */
+export function driveEither<R>(operation: Operation<R>): Await<R> {
   let step = operation.next();
+  while (step.done !== true) {
+    if (isThenable(step.value)) return goOn(operation, step);
+    step = operation.next(step.value);
+  }
+  return step.value;
+}
+
+async function goOn<R>(operation: Operation<R>, begin: IteratorResult<Await<unknown>, R>): Promise<R> {
+  let step = begin;
   while (step.done !== true) {
     if (!isThenable(step.value)) {
       step = operation.next(step.value);

@@ -1,7 +1,7 @@
 /** Selection: which parameters a modification applies to. Order and result depend on the model only. */
 import { describeValue, LayersError, listed } from "./errors.ts";
 import { didYouMean } from "./hints.ts";
-import type { Parameter } from "./store.ts";
+import { isQuantizedFormat, type Parameter } from "./store.ts";
 
 /**
  * One selection:
@@ -38,9 +38,9 @@ export function isStatistic({ name }: Parameter): boolean {
   return statistic.test(name);
 }
 
-/** Whether the dtype is one of floating point numbers. */
+/** Whether the dtype is one of floating point numbers, quantized ones included. */
 export function isFloat({ dtype }: Parameter): boolean {
-  return floats.has(dtype);
+  return floats.has(dtype) || isQuantizedFormat(dtype);
 }
 
 /** camelCase, snake_case and dotted names split into lower-case words; digits are words of their own. */

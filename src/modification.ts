@@ -7,15 +7,27 @@ import { type Interpolate, interpolateKind } from "./modifications/interpolate.t
 import { checkProperties, type Kind } from "./modifications/kind.ts";
 import { type Lora, loraKind } from "./modifications/lora.ts";
 import { type Noise, noiseKind } from "./modifications/noise.ts";
+import { type Prune, pruneKind } from "./modifications/prune.ts";
+import { type Quantize, quantizeKind } from "./modifications/quantize.ts";
 import { type Scale, scaleKind } from "./modifications/scale.ts";
 
 /** What to do to parameters: a plain value. `T` is the store's array type. */
-export type Modification<T> = Scale | Noise | Disable | Custom<T> | Interpolate<T> | Lora<T>;
+export type Modification<T> =
+  | Scale
+  | Noise
+  | Disable
+  | Prune
+  | Quantize
+  | Custom<T>
+  | Interpolate<T>
+  | Lora<T>;
 
 const kinds: { readonly [type: string]: Kind<never> } = {
   scale: scaleKind,
   noise: noiseKind,
   disable: disableKind,
+  prune: pruneKind,
+  quantize: quantizeKind,
   custom: customKind,
   interpolate: interpolateKind,
   lora: loraKind,
@@ -30,7 +42,7 @@ export function kindOf(modification: Modification<unknown>): Kind<Modification<u
 export function checkModification(value: unknown, seed: number | undefined): void {
   if (typeof value !== "object" || value === null) {
     throw new TypeError(
-      `modification must be made by scale, noise, disable, custom, interpolate or lora, got ${describeValue(value)}. ` +
+      `modification must be made by scale, noise, disable, prune, quantize, custom, interpolate or lora, got ${describeValue(value)}. ` +
         "The model is unchanged.",
     );
   }

@@ -19,7 +19,7 @@ export interface Options<T> {
   readonly modification?: Modification<T> | readonly Modification<T>[];
   /**
    * Which parameters are modified. Default: `"attention"` for scale, noise, disable and custom; for
-   * interpolate exactly the names in `towards`.
+   * interpolate and lora exactly the names in `towards` and `adapter`.
    */
   readonly layers?: Layers;
   /** Default `"auto"`: the first of the store's techniques that fits `budget`. */
@@ -135,7 +135,7 @@ export function checkOptions<T>(options: Options<T>): Request {
       );
     }
   }
-  oneOf("technique", options.technique, ["auto", "swap", "stream", "reversible", "plane", "copy"]);
+  oneOf("technique", options.technique, ["auto", "swap", "stream", "side", "reversible", "plane", "copy"]);
   oneOf("onWrite", options.onWrite, ["error", "discard", "keep"]);
   oneOf("onSave", options.onSave, ["error", "original"]);
   oneOf("verify", options.verify, ["fingerprint"]);

@@ -2,10 +2,15 @@
 export { custom, type Custom } from "./modifications/custom.ts";
 export { disable, type Disable } from "./modifications/disable.ts";
 export { interpolate, type Interpolate } from "./modifications/interpolate.ts";
+export { lora, type Lora } from "./modifications/lora.ts";
+export type { LoraFactors, LoraOptions } from "./modifications/adapter.ts";
 export { noise, type Noise } from "./modifications/noise.ts";
+export { prune, type Prune } from "./modifications/prune.ts";
+export { quantize, type Quantize } from "./modifications/quantize.ts";
 export { scale, type Scale } from "./modifications/scale.ts";
 export type { Modification } from "./modification.ts";
 export {
+  FormatError,
   LayersError,
   ModificationError,
   RestoreError,
@@ -20,5 +25,5 @@ export type { Options } from "./options.ts";
 export type { Plan, PlannedParameter } from "./plan.ts";
 export { formatBytes, formatReceipt, type Proof, type Receipt } from "./receipt.ts";
 export type { DeltaStatistics, Report } from "./report.ts";
-export type { Parameter, ParameterInfo, Technique } from "./store.ts";
+export type { Parameter, ParameterInfo, Realised, Technique } from "./store.ts";
 export { AsyncSurgicalTheater, SurgicalTheater } from "./surgical-theater.ts";

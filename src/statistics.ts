@@ -28,3 +28,61 @@ export function absoluteDifference(
   }
   return { meanAbsDelta: a.length === 0 ? 0 : sum / a.length, maxAbsDelta: max };
 }
+
+const scratch = new DataView(new ArrayBuffer(8));
+
+/** Upper half of the bits of a magnitude as float64: in the order of magnitudes. */
+function upperBits(magnitude: number): number {
+  scratch.setFloat64(0, magnitude);
+  return scratch.getUint32(0) >>> 15;
+}
+
+/**
+ * The k-th smallest magnitude of many values, exactly, without a copy of them: the values are looked at twice, to count
+ * them by the upper bits of their magnitude, and to collect those that have the upper bits of the one that is looked for.
+ */
+export class MagnitudeSelection {
+  readonly #counts = new Uint32Array(65536);
+  #total = 0;
+  /** Which of all magnitudes in order is looked for, from 1 on; 0 for none of them. */
+  #rank = -1;
+  /** Upper bits of the one that is looked for, and how many magnitudes have smaller ones. */
+  #bin = 0;
+  #below = 0;
+  /** Those with the same upper bits. */
+  #candidates = new Float64Array(0);
+  #collected = 0;
+
+  /** Counts values. Returns false if there is a NaN among them. */
+  count(values: ArrayLike<number>): boolean {
+    for (let i = 0; i < values.length; i++) {
+      const magnitude = Math.abs(values[i]!);
+      if (Number.isNaN(magnitude)) return false;
+      this.#counts[upperBits(magnitude)]!++;
+    }
+    this.#total += values.length;
+    return true;
+  }
+
+  /** Looks at all values that were counted once more. `share`: the same each time, from 0 to 1. */
+  collect(values: ArrayLike<number>, share: number): void {
+    if (this.#rank < 0) this.#find(Math.round(share * this.#total));
+    if (this.#rank === 0) return;
+    for (let i = 0; i < values.length; i++) {
+      const magnitude = Math.abs(values[i]!);
+      if (upperBits(magnitude) === this.#bin) this.#candidates[this.#collected++] = magnitude;
+    }
+  }
+
+  #find(rank: number): void {
+    this.#rank = rank;
+    if (rank === 0) return;
+    while (this.#below + this.#counts[this.#bin]! < rank) this.#below += this.#counts[this.#bin++]!;
+    this.#candidates = new Float64Array(this.#counts[this.#bin]!);
+  }
+
+  /** The magnitude that the share of values does not exceed; −1 if the share is less than half a value. */
+  get result(): number {
+    return this.#rank <= 0 ? -1 : this.#candidates.sort()[this.#rank - this.#below - 1]!;
+  }
+}

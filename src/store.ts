@@ -8,9 +8,14 @@
  * How the original comes back. `swap`: the kept handle is exchanged back. `stream`: the modified values exist only
  * while a kernel uses them. `reversible`: the inverse is computed from what is shown and a few parked bits. `plane`:
  * as `reversible`, but a scale parks one bit of every element, which takes less time. `copy`: kept bytes are written
- * back.
+ * back. `side`: the parameter stays as it is, and the layer that uses it adds a low-rank product beside it.
  */
-export type Technique = "swap" | "stream" | "reversible" | "plane" | "copy";
+export type Technique = "swap" | "stream" | "side" | "reversible" | "plane" | "copy";
+
+/** Whether a dtype is a format of codes and scales, whose values are computed as float32. */
+export function isQuantizedFormat(dtype: string): boolean {
+  return /^(bnb|gguf)-/.test(dtype);
+}
 
 /** A value, or a promise of it where the store has to wait for a device. */
 export type Await<T> = T | PromiseLike<T>;
@@ -33,18 +38,24 @@ export interface Parameter {
   readonly trainable: boolean;
 }
 
+/**
+ * The order of a parameter's dimensions: outputs first, [outputs, ...inputs] (PyTorch's linear layers and
+ * convolutions), or last, [...inputs, outputs] (TensorFlow.js' dense layers and convolutions, embeddings).
+ */
+export type Layout = "outIn" | "inOut";
+
 /** The factors of a low-rank delta: `scaling · b · a`, or its transpose. */
 export interface LowRank<T> {
   readonly kind: "lowRank";
-  /** [loraRank, inputs], row-major. */
+  /** [loraRank, inputs], row-major; several dimensions of inputs are flattened, in the parameter's order. */
   readonly a: T;
   /** [outputs, loraRank], row-major. */
   readonly b: T;
   readonly loraRank: number;
-  /** A finite number: alpha / loraRank. */
+  /** A finite number. */
   readonly scaling: number;
-  /** Whether the parameter is [outputs, inputs] (as in PyTorch) or [inputs, outputs] (as in TensorFlow.js). */
-  readonly layout: "outIn" | "inOut";
+  /** Of a parameter with at least two dimensions. */
+  readonly layout: Layout;
 }
 
 /** A change that can be computed again, bit for bit, whenever it is needed. `T` is the store's array type. */
@@ -54,13 +65,13 @@ export type Delta<T> =
   | LowRank<T>;
 
 /** A factor for each index along one axis: element i of the parameter has the factor of its index there. */
-export interface AxisFactors<T> {
+export interface AxisFactors {
   readonly axis: number;
-  /** As many as the parameter is long along `axis`. */
-  readonly factors: T;
+  /** As many as the parameter is long along `axis`; on the host for every store. */
+  readonly factors: Float32Array;
 }
 
-/** What replaces a parameter: given values, or the result of user code run once, at opening. */
+/** What replaces a parameter: given values, or what is made of those below, once, at opening. */
 export type Replacement<T> =
   | { readonly kind: "values"; readonly of: T }
   | {
@@ -69,11 +80,17 @@ export type Replacement<T> =
       compute(value: T, info: ParameterInfo): T;
       /** Whether `compute` returns modified − original, or the modified value. */
       readonly returns: "delta" | "value";
+    }
+  | {
+      /** What this library makes of all the values below, on the host. */
+      readonly kind: "derived";
+      /** In place; float64 for float64 parameters. */
+      derive(values: Float32Array | Float64Array): void;
     };
 
 /** All that a store has to understand. The result is rounded to the parameter's dtype after each step. */
 export type Step<T> =
-  | { readonly op: "scale"; readonly by: number | AxisFactors<T> }
+  | { readonly op: "scale"; readonly by: number | AxisFactors }
   | { readonly op: "add"; readonly delta: Delta<T> }
   | { readonly op: "zero" }
   | { readonly op: "replace"; readonly by: Replacement<T> };
@@ -83,15 +100,19 @@ export function isComputed(step: Step<unknown>): boolean {
   return step.op === "replace" && step.by.kind === "computed";
 }
 
+/** Whether a step makes something of all the values below it, which then stays. */
+export function isResult(step: Step<unknown>): boolean {
+  return step.op === "replace" && step.by.kind !== "values";
+}
+
 /** The values, of the parameter's size, that a step is given. */
 export function operandOf<T>(step: Step<T>): T | undefined {
   if (step.op === "replace" && step.by.kind === "values") return step.by.of;
   return step.op === "add" && step.delta.kind === "values" ? step.delta.of : undefined;
 }
 
-/** All arrays that a step is given. */
+/** All arrays of the store that a step is given. */
 export function operandsOf<T>(step: Step<T>): readonly T[] {
-  if (step.op === "scale" && typeof step.by !== "number") return [step.by.factors];
   if (step.op === "add" && step.delta.kind === "lowRank") return [step.delta.a, step.delta.b];
   const operand = operandOf(step);
   return operand === undefined ? [] : [operand];
@@ -144,6 +165,22 @@ export interface UseBytes {
   readonly engine: number;
 }
 
+/**
+ * How much of what is asked of a quantized parameter its format can show. Of all theaters that are open on it: what shows,
+ * against the same steps on the original in float32, without rounding to the format in between. What user code gives,
+ * and what a replacement above another theater gives, is compared with what was visible below it, and errors add up.
+ */
+export interface Realised {
+  /**
+   * ‖realised delta − asked delta‖ / ‖asked delta‖ over all finite values: 0 if all of it shows, 1 if the grid swallowed
+   * it, more if it did something else. From a sample where only scales change, and for groups of nested scales and rows
+   * that are longer than 16,384 elements from their beginning.
+   */
+  readonly relativeError: number;
+  /** Share of codes that are others than in the original. */
+  readonly movedCodes: number;
+}
+
 /** What shows layers on one parameter and brings its original back. One for all theaters open on it. */
 export interface Stage<T> {
   /**
@@ -174,6 +211,8 @@ export interface Stage<T> {
   written(): "no" | "overwritten" | "disposed";
   /** Bytes held now (no estimate). */
   bytes(): Bytes;
+  /** Of a quantized parameter, while layers are shown. */
+  readonly realised?: Realised;
   /** Saves what was written to the parameter since `show`, where that can be put back. */
   saveWritten?(): SavedState;
   /** Host values, for statistics. Lent: not to be written. */
@@ -204,6 +243,13 @@ export interface Site<T> {
    * step it cannot do. `role` begins the message.
    */
   check(step: Step<T>, role: string): void;
+  /**
+   * Throws {@link ModificationError} unless `value` is an array of floating-point numbers as this parameter's operands
+   * are, of that shape, or of another in which the elements lie in the same order. `role` begins the message.
+   */
+  checkOperand(value: T, shape: readonly number[], role: string): void;
+  /** Host values of an operand that was checked. Lent: not to be written. */
+  readOperand(value: T): Await<ArrayLike<number>>;
   /** Whether `value` is this parameter itself, or shares memory with it: it would change under a theater. */
   isLive(value: T): boolean;
   /** Throws TypeError if the parameter does not exist any more. */

@@ -1,11 +1,10 @@
 /** From modifications and selection to targets: which parameters, and the steps for each. */
-import { type Operation, wait } from "./drive.ts";
+import type { Operation } from "./drive.ts";
 import { LayersError, listed, ModificationError } from "./errors.ts";
+import { factsReader, overallQuantiles, type Quantiles } from "./facts.ts";
 import { isFloat, isStatistic, type LeftOut, select, type Selectable, selectNames } from "./layers.ts";
 import { kindOf, type Modification } from "./modification.ts";
 import type { Request } from "./options.ts";
-import { slots } from "./slots.ts";
-import { standardDeviation } from "./statistics.ts";
 import { type Layer, type Model, operandsOf, type Site, type Step } from "./store.ts";
 
 /** A parameter to modify, and what to show on it. */
@@ -59,35 +58,22 @@ function choose<T>(model: Model<T>, request: Request): Chosen<T> {
   return { bySite, leftOut: [...leftOut.values()].filter(({ name }) => !targeted.has(name)) };
 }
 
-/** The standard deviation of the original, which modifications of this parameter ask for. */
-function* readStd<T>(site: Site<T>, asking: Modification<unknown>): Operation<number> {
-  // A theater may be open below: facts come from the original all the same.
-  const std = standardDeviation(yield* wait(slots.get(site.key)?.stage.read("original") ?? site.read()));
-  if (Number.isFinite(std)) return std;
-  const { name } = site.parameter;
-  throw new ModificationError(
-    "non_finite",
-    name,
-    `${asking.type}: the standard deviation of ${JSON.stringify(name)} is ${std}, because it holds NaN, infinity or values too large to square. ` +
-      "The model is unchanged. Use an absolute std, or leave this parameter out.",
-  );
-}
-
 /** The steps of `modifications` for one parameter. */
-function lower<T>(
+function* lower<T>(
   site: Site<T>,
   modifications: readonly Modification<unknown>[],
   seed: number | undefined,
-  std: number,
-): Layer<T> {
+  quantiles: Quantiles | undefined,
+): Operation<Layer<T>> {
   const steps: Step<T>[] = [];
+  const read = quantiles === undefined ? undefined : factsReader(site, quantiles);
   for (const modification of modifications) {
-    const context = { seed, std };
-    for (const step of kindOf(modification).steps(
-      modification,
-      site.parameter,
-      context,
-    ) as readonly Step<T>[]) {
+    const kind = kindOf(modification);
+    const needs = kind.needs(modification, site.parameter);
+    for (const { value, shape, role } of needs.operands ?? []) site.checkOperand(value as T, shape, role);
+    const facts = read === undefined ? undefined : yield* read(modification, needs);
+    const context = { seed, facts };
+    for (const step of kind.steps(modification, site.parameter, context) as readonly Step<T>[]) {
       site.check(step, modification.type);
       steps.push(step);
     }
@@ -126,12 +112,11 @@ export function* chooseTargets<T>(
 ): Operation<{ readonly targets: readonly Target<T>[]; readonly leftOut: readonly LeftOut[] }> {
   const { bySite, leftOut } = choose(model, request);
   const targets: Target<T>[] = [];
+  const quantiles = readFacts ? yield* overallQuantiles(bySite) : undefined;
   for (const site of model.sites) {
     const modifications = bySite.get(site);
     if (modifications === undefined) continue;
-    const asking = readFacts ? modifications.find((each) => kindOf(each).needsStd(each)) : undefined;
-    const std = asking === undefined ? 1 : yield* readStd(site, asking);
-    targets.push({ site, modifications, layer: lower(site, modifications, request.seed, std) });
+    targets.push({ site, modifications, layer: yield* lower(site, modifications, request.seed, quantiles) });
   }
   refuseLiveOperands(targets);
   return { targets, leftOut };

@@ -1,6 +1,6 @@
 import { describeValue } from "../errors.ts";
 import type { ParameterInfo } from "../store.ts";
-import { checkProperties, type Kind } from "./kind.ts";
+import { checkProperties, type Kind, needsNothing } from "./kind.ts";
 
 /** A modification computed by user code, once per parameter, at opening. */
 export interface Custom<T> {
@@ -56,7 +56,7 @@ export const customKind: Kind<Custom<unknown>> = {
   },
   describe: ({ fn }) => (fn.name === "" || fn.name === "fn" ? "custom()" : `custom(${fn.name})`),
   targets: () => "attention",
-  needsStd: () => false,
+  needs: () => needsNothing,
   steps: (modification) => [
     {
       op: "replace",

@@ -1,4 +1,4 @@
-import type { Kind } from "./kind.ts";
+import { type Kind, needsNothing } from "./kind.ts";
 
 /** A modification that sets parameters to zero (zero-ablation). */
 export interface Disable {
@@ -21,6 +21,6 @@ export const disableKind: Kind<Disable> = {
   check: () => {},
   describe: () => "disable()",
   targets: () => "attention",
-  needsStd: () => false,
+  needs: () => needsNothing,
   steps: () => [{ op: "zero" }],
 };

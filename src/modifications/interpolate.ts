@@ -1,6 +1,6 @@
 import { describeValue } from "../errors.ts";
 import { isRecord } from "../plain.ts";
-import { checkFinite, checkFloat32, type Kind } from "./kind.ts";
+import { checkFinite, checkFloat32, type Kind, needsNothing } from "./kind.ts";
 
 /** A modification that moves parameters towards other values: averaged, best, or another model's. */
 export interface Interpolate<T> {
@@ -52,7 +52,7 @@ export const interpolateKind: Kind<Interpolate<unknown>> = {
   describe: ({ towards, amount }) =>
     `interpolate(towards ${Object.keys(towards).length} parameters, amount=${amount ?? 1})`,
   targets: ({ towards }) => Object.keys(towards),
-  needsStd: () => false,
+  needs: () => needsNothing,
   steps({ towards, amount = 1 }, parameter) {
     const { name, aliases } = parameter;
     const given = [name, ...aliases].filter((known) => Object.hasOwn(towards, known));

@@ -4,14 +4,47 @@
  */
 import { describeValue, ModificationError } from "../errors.ts";
 import { didYouMean } from "../hints.ts";
-import type { Parameter, Step } from "../store.ts";
+import { isQuantizedFormat, type Parameter, type Step } from "../store.ts";
+
+/** An array of a modification's own whose values are needed on the host. */
+export interface NeededOperand {
+  readonly value: unknown;
+  /** It must have as many elements. */
+  readonly shape: readonly number[];
+  /** Begins messages about it: `lora: factor a for`. */
+  readonly role: string;
+}
+
+/** What must be read before a modification can be lowered to the steps for one parameter. */
+export interface Needs {
+  /** The standard deviation of the original. */
+  readonly std?: boolean;
+  /** The values of the original. */
+  readonly original?: boolean;
+  /** The magnitude that this share of the original's values do not exceed. */
+  readonly quantile?: { readonly of: number; readonly over: "parameter" | "targets" };
+  readonly operands?: readonly NeededOperand[];
+}
+
+/** For kinds that need to know nothing. */
+export const needsNothing: Needs = {};
+
+/** What was read, as far as it was asked for: always of the original, also where another theater is open. */
+export interface Facts {
+  readonly std: number;
+  readonly quantile: number;
+  /** Lent: not to be written. */
+  readonly original: ArrayLike<number>;
+  /** In the order of {@link Needs.operands}. Lent: not to be written. */
+  readonly operands: readonly ArrayLike<number>[];
+}
 
 /** What a modification may know when it is lowered to steps. */
 export interface Context {
   /** The theater's seed, for modifications without their own. */
   readonly seed: number | undefined;
-  /** Standard deviation of the original parameter, when the kind asked for it. */
-  readonly std: number;
+  /** Undefined in a plan that does not read them: bytes do not depend on them, and ones stand for all of them. */
+  readonly facts: Facts | undefined;
 }
 
 /** Everything about one type of modification `M`. */
@@ -24,8 +57,11 @@ export interface Kind<M> {
   describe(modification: M, seed: number | undefined): string;
   /** What it applies to when `layers` is not given: a selection, or exactly these names. */
   targets(modification: M): "attention" | readonly string[];
-  /** Whether {@link Context.std} must be read from the parameter. */
-  needsStd(modification: M): boolean;
+  /**
+   * Which {@link Context.facts} must be read for one parameter.
+   * Throws ModificationError for a parameter that it cannot modify.
+   */
+  needs(modification: M, parameter: Parameter): Needs;
   /** Lowers it to steps for one parameter. */
   steps(modification: M, parameter: Parameter, context: Context): readonly Step<unknown>[];
 }
@@ -56,11 +92,23 @@ export function checkProperties(type: string, value: object, known: readonly str
  * @throws ModificationError `non_finite`
  */
 export function checkFloat32(what: string, value: number, { name, dtype }: Parameter, margin = 1): void {
-  if (!/^(float32|float16|bfloat16)$/.test(dtype) || Number.isFinite(Math.fround(margin * value))) return;
+  const isFloat32 = /^(float32|float16|bfloat16)$/.test(dtype) || isQuantizedFormat(dtype);
+  if (!isFloat32 || Number.isFinite(Math.fround(margin * value))) return;
   throw new ModificationError(
     "non_finite",
     name,
     `${what} ${value} is too large for float32, in which ${JSON.stringify(name)} is computed. ` +
       "Every parameter is as it was before the call.",
+  );
+}
+
+/** Throws ModificationError `dtype_mismatch` for a parameter of integers. `what` begins the message. */
+export function checkFloatParameter(what: string, { name, dtype }: Parameter): void {
+  if (/^b?float/.test(dtype) || isQuantizedFormat(dtype)) return;
+  throw new ModificationError(
+    "dtype_mismatch",
+    name,
+    `${what}: ${JSON.stringify(name)} has dtype ${dtype}, and must be a floating-point or quantized parameter. ` +
+      "The model is unchanged. Leave it out.",
   );
 }

@@ -1,97 +1,77 @@
-import { describeValue, ModificationError } from "../errors.ts";
-import { didYouMean } from "../hints.ts";
-import { isRecord } from "../plain.ts";
-import type { Parameter } from "../store.ts";
-import { checkFinite, checkFloat32, checkProperties, type Kind } from "./kind.ts";
+import { ModificationError } from "../errors.ts";
+import { matrixOf } from "../matrix.ts";
+import { isQuantizedFormat, type LowRank, type Parameter, type Step } from "../store.ts";
+import {
+  type Adapter,
+  checkAdapter,
+  type LoraFactors,
+  type LoraOptions,
+  resolve,
+  type Resolved,
+} from "./adapter.ts";
+import { doraFactors } from "./dora.ts";
+import { checkFloat32, checkProperties, type Kind, type NeededOperand, needsNothing } from "./kind.ts";
 
-/** A modification that adds a low-rank adapter (LoRA). */
-export interface Lora<T> {
+/** A modification that adds a low-rank adapter (LoRA, rsLoRA, DoRA). */
+export interface Lora<T> extends Adapter<T> {
   readonly type: "lora";
-  /**
-   * Factors by parameter name: `a` is [loraRank, inputs], `b` is [outputs, loraRank], both row-major. Lent while a
-   * call opens a theater.
-   */
-  readonly adapter: Readonly<Record<string, { readonly a: T; readonly b: T }>>;
-  /** The delta is `alpha / loraRank · b · a`. */
-  readonly alpha: number;
-  /** Rows of `a` and columns of `b`. */
-  readonly loraRank: number;
-  /**
-   * `"outIn"` (default): parameters are [outputs, inputs], as in PyTorch and PEFT. `"inOut"`: [inputs, outputs], as
-   * the dense kernels of TensorFlow.js; they get the transpose.
-   */
-  readonly layout?: "outIn" | "inOut";
 }
 
 /**
- * Adds low-rank adapters: `w ← w + (alpha / loraRank) · b · a`, without a merged copy of the model.
+ * Adds low-rank adapters: `w ← w + scaling · b · a`, without a merged copy of the model. `scaling` is
+ * `alpha / loraRank`, or with `rsLora` `alpha / √loraRank`. It applies to every name in `adapter`; a tied parameter
+ * may go by any of its names.
  *
- * `a` has shape [loraRank, inputs] and `b` [outputs, loraRank], row-major. Parameters have shape [outputs, inputs],
- * or with `layout: "inOut"` [inputs, outputs], and get the transpose. It applies to every name in `adapter`; a tied
- * parameter may go by any of its names.
+ * `a` has shape [loraRank, inputs] and `b` [outputs, loraRank]. A parameter has the shape [outputs, ...inputs], or with
+ * `layout: "inOut"` [...inputs, outputs], and gets the transpose; where a convolution has several dimensions of inputs,
+ * `a` has them flattened, in the parameter's order. Arrays are row-major.
  *
- * The factors are lent while the call opens a theater; the theater keeps its own copy, so that changing them
- * inside changes nothing.
+ * With a `magnitude`, of shape [outputs], it is DoRA: `w ← magnitude / ‖w₀ + scaling · b · a‖ · (w + scaling · b · a)`,
+ * the norm that of each output over its inputs, in float64. w₀ is the original, also where other theaters are open.
  *
- * Source: Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, 2021, arXiv 2106.09685. Names are those of
- * PEFT: its `lora_A.weight` is `a`, its `lora_B.weight` is `b`.
+ * The arrays are lent while the call opens a theater, and never consumed; changing them inside changes nothing: typed
+ * arrays are copied, tensors kept by handle.
  *
- * @param adapter - factors by parameter name
- * @param options - `alpha`, any finite number (0 adds nothing); `loraRank`, a positive integer; `layout`
- * @throws TypeError, RangeError for arguments of another kind, and for an adapter without entries
- * @throws ModificationError when a theater opens: `shape_mismatch` for a parameter that has not two dimensions, or
- *   factors of other sizes; `dtype_mismatch` for an integer parameter, or factors in arrays of another kind;
- *   `non_finite` for a factor that holds NaN or infinity
+ * Source: Hu et al., LoRA, 2021, arXiv 2106.09685; Kalajdzievski, rsLoRA, 2023, arXiv 2312.03732; Liu et al., DoRA,
+ * 2024, arXiv 2402.09353. Names and patterns are those of PEFT. See docs/adapters.md.
+ *
+ * @param adapter - by parameter name `{ a, b }`, and where they differ `magnitude`, `alpha`, `loraRank`, `layout`
+ * @param options - `alpha`, `loraRank`, `layout`, `rsLora`, `rankPattern`, `alphaPattern`. What an entry says comes
+ *   before what patterns say, and that before the options
+ * @throws TypeError, RangeError for arguments of another kind, an adapter without entries, or a pattern that is no
+ *   regular expression
+ * @throws ModificationError when a theater opens: `shape_mismatch` for a parameter of less than two dimensions, or
+ *   arrays of other sizes; `dtype_mismatch` for an integer parameter, or arrays of another kind; `non_finite` for a
+ *   factor in a typed array that holds NaN or infinity, and for an output that no finite factor scales to its magnitude
  * @example
  * const weights = { kernel: { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3], dtype: "float32" } } as const;
  * const adapter = { kernel: { a: Float32Array.of(1, 0, -1), b: Float32Array.of(1, 2) } };
  * const modification = lora(adapter, { alpha: 0.5, loraRank: 1 });
  * withTheater(weights, { modification }, () => [...weights.kernel.data]); // [1.5, 2, 2.5, 5, 5, 5]
  */
-export function lora<T>(
-  adapter: Readonly<Record<string, { readonly a: T; readonly b: T }>>,
-  options: { readonly alpha: number; readonly loraRank: number; readonly layout?: "outIn" | "inOut" },
-): Lora<T> {
-  const modification: Lora<T> = { layout: "outIn", ...options, type: "lora", adapter };
+export function lora<A, B = A, M = A>(
+  // Three types, so that tensors of different ranks need not be told that they are tensors.
+  adapter: Readonly<Record<string, LoraFactors<A, B, M>>>,
+  options: LoraOptions,
+): Lora<A | B | M> {
+  const modification: Lora<A | B | M> = { layout: "outIn", ...options, type: "lora", adapter };
   checkProperties("lora", modification, loraKind.properties);
   loraKind.check(modification, undefined);
   return Object.freeze(modification);
 }
 
-function checkAdapter(adapter: unknown): void {
-  if (!isRecord(adapter)) {
-    throw new TypeError(
-      `lora: adapter must be a record of { a, b } by parameter name, got ${describeValue(adapter)}. ` +
-        "The model is unchanged.",
-    );
-  }
-  const entries = Object.entries(adapter);
-  if (entries.length === 0) throw new RangeError("lora: adapter is empty. The model is unchanged.");
-  for (const [name, factors] of entries) {
-    const what = `lora: adapter[${JSON.stringify(name)}]`;
-    if (!isRecord(factors)) {
-      throw new TypeError(`${what} must be { a, b }, got ${describeValue(factors)}. The model is unchanged.`);
-    }
-    checkProperties(what, factors, ["a", "b"]);
-    for (const key of ["a", "b"]) {
-      if (factors[key] !== undefined) continue;
-      throw new TypeError(`${what} must be { a, b }, and has no ${key}. The model is unchanged.`);
-    }
-  }
-}
-
 /** Throws ModificationError for a parameter that no product of two matrices can be added to. */
 function checkParameter({ name, shape, dtype }: Parameter, layout: "outIn" | "inOut"): void {
-  const needed = layout === "outIn" ? "[outputs, inputs]" : "[inputs, outputs]";
-  if (shape.length !== 2) {
+  const needed = layout === "outIn" ? "[outputs, ...inputs]" : "[...inputs, outputs]";
+  if (shape.length < 2) {
     throw new ModificationError(
       "shape_mismatch",
       name,
-      `lora: ${JSON.stringify(name)} has shape [${shape.join(", ")}], and must have two dimensions, ${needed}. ` +
+      `lora: ${JSON.stringify(name)} has shape [${shape.join(", ")}], and must have two dimensions or more, ${needed}. ` +
         "The model is unchanged. Give it as { data, shape, dtype }, or leave it out.",
     );
   }
-  if (!/^(float|bfloat)/.test(dtype)) {
+  if (!/^(float|bfloat)/.test(dtype) && !isQuantizedFormat(dtype)) {
     throw new ModificationError(
       "dtype_mismatch",
       name,
@@ -101,44 +81,89 @@ function checkParameter({ name, shape, dtype }: Parameter, layout: "outIn" | "in
   }
 }
 
+interface Found {
+  readonly delta: LowRank<unknown>;
+  readonly magnitude: unknown;
+}
+
+/** What an adapter does to a parameter. @throws TypeError, ModificationError if it cannot */
+function findFor(lora: Lora<unknown>, parameter: Parameter): Found {
+  const { name, aliases } = parameter;
+  const given = [name, ...aliases].filter((known) => Object.hasOwn(lora.adapter, known));
+  const all = given.map((known) => resolve(lora, known));
+  const first = all[0]!;
+  if (
+    all.some((each) =>
+      (Object.keys(first) as (keyof Resolved<unknown>)[]).some((key) => each[key] !== first[key]),
+    )
+  ) {
+    throw new TypeError(
+      `lora: ${given.join(" and ")} are one parameter, and adapter has different factors for it. ` +
+        "The model is unchanged. Give one.",
+    );
+  }
+  const { a, b, magnitude, alpha, loraRank, layout } = first;
+  checkParameter(parameter, layout);
+  const [scaling, what] =
+    lora.rsLora === true
+      ? [alpha / Math.sqrt(loraRank), "lora: alpha / √loraRank"]
+      : [alpha / loraRank, "lora: alpha / loraRank"];
+  checkFloat32(what, scaling, parameter);
+  return { delta: { kind: "lowRank", a, b, loraRank, scaling, layout }, magnitude };
+}
+
+/** The values that a norm depends on, in this order. */
+function operandsOf({ delta, magnitude }: Found, { shape }: Parameter): readonly NeededOperand[] {
+  const { outputs, inputShape } = matrixOf(shape, delta.layout);
+  return [
+    { value: delta.a, shape: [delta.loraRank, ...inputShape], role: "lora: factor a for" },
+    { value: delta.b, shape: [outputs, delta.loraRank], role: "lora: factor b for" },
+    { value: magnitude, shape: [outputs], role: "lora: the magnitude for" },
+  ];
+}
+
+/** `8`, or `4 to 16`. */
+function range(values: readonly number[]): string {
+  const [smallest, largest] = [Math.min(...values), Math.max(...values)];
+  return smallest === largest ? `${smallest}` : `${smallest} to ${largest}`;
+}
+
 export const loraKind: Kind<Lora<unknown>> = {
-  properties: ["adapter", "alpha", "loraRank", "layout"],
-  check({ adapter, alpha, loraRank, layout }) {
-    checkAdapter(adapter);
-    checkFinite("lora: alpha", alpha);
-    checkFinite("lora: loraRank", loraRank);
-    if (!Number.isSafeInteger(loraRank) || loraRank < 1) {
-      throw new RangeError(
-        `lora: loraRank must be a positive integer, got ${loraRank}. The model is unchanged.`,
-      );
-    }
-    if (layout !== undefined && layout !== "outIn" && layout !== "inOut") {
-      const hint = typeof layout === "string" ? didYouMean(layout, ["outIn", "inOut"]) : "";
-      throw new TypeError(
-        `lora: layout must be "outIn" or "inOut", got ${describeValue(layout)}.${hint} The model is unchanged.`,
-      );
-    }
-  },
-  describe({ adapter, alpha, loraRank }) {
-    const count = Object.keys(adapter).length;
-    return `lora(${count} parameter${count === 1 ? "" : "s"}, rank=${loraRank}, alpha=${alpha})`;
+  properties: ["adapter", "alpha", "loraRank", "layout", "rsLora", "rankPattern", "alphaPattern"],
+  check: checkAdapter,
+  describe(lora) {
+    const all = Object.keys(lora.adapter).map((name) => resolve(lora, name));
+    const dora = all.filter(({ magnitude }) => magnitude !== undefined).length;
+    const parts = [
+      `${all.length} parameter${all.length === 1 ? "" : "s"}`,
+      `rank=${range(all.map(({ loraRank }) => loraRank))}`,
+      `alpha=${range(all.map(({ alpha }) => alpha))}`,
+      ...(lora.rsLora === true ? ["rsLora"] : []),
+      ...(dora > 0 ? [`${dora} with magnitude`] : []),
+    ];
+    return `lora(${parts.join(", ")})`;
   },
   targets: ({ adapter }) => Object.keys(adapter),
-  needsStd: () => false,
-  steps({ adapter, alpha, loraRank, layout = "outIn" }, parameter) {
-    const { name, aliases } = parameter;
-    checkParameter(parameter, layout);
-    const given = [name, ...aliases].filter((known) => Object.hasOwn(adapter, known));
-    const { a, b } = adapter[given[0]!]!;
-    if (given.some((known) => adapter[known]!.a !== a || adapter[known]!.b !== b)) {
-      throw new TypeError(
-        `lora: ${given.join(" and ")} are one parameter, and adapter has different factors for it. ` +
-          "The model is unchanged. Give one.",
-      );
+  needs(lora, parameter) {
+    const found = findFor(lora, parameter);
+    if (found.magnitude === undefined) return needsNothing;
+    return { original: true, operands: operandsOf(found, parameter) };
+  },
+  steps(lora, parameter, { facts }) {
+    const { delta, magnitude } = findFor(lora, parameter);
+    const steps: Step<unknown>[] = delta.scaling === 0 ? [] : [{ op: "add", delta }];
+    if (magnitude === undefined) return steps;
+    const { outputs, axis } = matrixOf(parameter.shape, delta.layout);
+    let factors = new Float32Array(outputs).fill(1);
+    if (facts !== undefined) {
+      const [a, b, ofMagnitude] = facts.operands;
+      factors = doraFactors(parameter, delta, {
+        original: facts.original,
+        a: a!,
+        b: b!,
+        magnitude: ofMagnitude!,
+      });
     }
-    const scaling = alpha / loraRank;
-    if (scaling === 0) return [];
-    checkFloat32("lora: alpha / loraRank", scaling, parameter);
-    return [{ op: "add", delta: { kind: "lowRank", a, b, loraRank, scaling, layout } }];
+    return [...steps, { op: "scale", by: { axis, factors } }];
   },
 };

@@ -70,12 +70,12 @@ export const noiseKind: Kind<Noise> = {
   describe: ({ std, seed, relativeTo }, theaterSeed) =>
     `noise(std=${std}${relativeTo === undefined ? "" : " × parameter std"}, seed=${seed ?? theaterSeed})`,
   targets: () => "attention",
-  needsStd: ({ std, relativeTo }) => relativeTo === "parameterStd" && std > 0,
-  steps({ std, seed, relativeTo }, parameter, context) {
-    const absolute = relativeTo === undefined ? std : std * context.std;
+  needs: ({ std, relativeTo }) => ({ std: relativeTo === "parameterStd" && std > 0 }),
+  steps({ std, seed, relativeTo }, parameter, { seed: theaterSeed, facts }) {
+    const absolute = relativeTo === undefined ? std : std * (facts?.std ?? 1);
     // Nothing to add, and the noise lattice has no step for a standard deviation of zero.
     if (absolute === 0) return [];
     checkFloat32("noise: std", absolute, parameter, LARGEST_NORMAL);
-    return [{ op: "add", delta: { kind: "noise", seed: (seed ?? context.seed)!, std: absolute } }];
+    return [{ op: "add", delta: { kind: "noise", seed: (seed ?? theaterSeed)!, std: absolute } }];
   },
 };

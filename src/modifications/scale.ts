@@ -1,4 +1,4 @@
-import { checkFinite, checkFloat32, type Kind } from "./kind.ts";
+import { checkFinite, checkFloat32, type Kind, needsNothing } from "./kind.ts";
 
 /** A modification that multiplies every element of a parameter by `factor`. */
 export interface Scale {
@@ -29,7 +29,7 @@ export const scaleKind: Kind<Scale> = {
   check: ({ factor }) => checkFinite("scale: factor", factor),
   describe: ({ factor }) => `scale(factor=${factor})`,
   targets: () => "attention",
-  needsStd: () => false,
+  needs: () => needsNothing,
   steps({ factor }, parameter) {
     checkFloat32("scale: factor", factor, parameter);
     return [{ op: "scale", by: factor }];

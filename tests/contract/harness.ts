@@ -16,8 +16,8 @@ export interface Harness<M, V> {
   read(model: M): Values | Promise<Values>;
   /** Somebody overwrites one parameter with `value` everywhere. */
   write(model: M, name: string, value: number): void;
-  /** An array of the store. */
-  array(value: Float32Array, name: string): V;
+  /** An array of the store, of this shape where the store has shapes. */
+  array(value: Float32Array, shape: readonly number[]): V;
   /** What custom functions compute, each as a new array: half of every number, its magnitude, the same bits. */
   half(array: V): V;
   magnitude(array: V): V;
@@ -40,6 +40,11 @@ export interface Harness<M, V> {
   readonly losesWrites: boolean;
   /** Whether what is planned to be held is an estimate. */
   readonly estimates: boolean;
+  /**
+   * Whether theaters on one model meet: each shows its layer over those below. Where every theater derives a model of its
+   * own, they know nothing of each other.
+   */
+  readonly meets: boolean;
   /** Whether a write inside fails at once, unless every theater on the parameter allows it. */
   readonly refusesWrites: boolean;
   /** What can fail while a theater opens or closes. */

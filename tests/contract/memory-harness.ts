@@ -57,6 +57,7 @@ export function memoryHarness(
     cycles,
     losesWrites: technique !== "copy",
     estimates: technique !== "copy",
+    meets: true,
     refusesWrites: false,
     faults: [faultPoint(arrays, "set"), faultPoint(arrays, "slice"), faultPoint(arrays, "fill")],
   };

@@ -136,7 +136,7 @@ export function surroundingsContract<M, V>(harness: Harness<M, V>): void {
       }));
   });
 
-  describe("a custom function that opens or closes theaters", () => {
+  describe.runIf(harness.meets)("a custom function that opens or closes theaters", () => {
     const again = (act: () => void) =>
       custom<V>((array) => {
         act();

@@ -3,6 +3,7 @@
  * one, the remedy; and leaves the model as it was, with nothing open and nothing leaked.
  */
 import { describe, expect, it } from "vitest";
+import { useDevices } from "../support/jax.ts";
 import { useBackend } from "../support/tensorflow.ts";
 import { asItWas, type Case } from "./cases.ts";
 import { customCases } from "./custom.ts";
@@ -11,7 +12,7 @@ import { lifetimeCases } from "./lifetime.ts";
 import { modelCases } from "./models.ts";
 import { modificationCases } from "./modifications.ts";
 import { optionCases } from "./options.ts";
-import { memorySubject, type Subject, tfjsSubject } from "./subjects.ts";
+import { jaxSubject, memorySubject, type Subject, tfjsSubject } from "./subjects.ts";
 
 const tables: readonly (readonly [string, readonly Case[]])[] = [
   ["options", optionCases],
@@ -54,7 +55,7 @@ async function leavingNoTrace(subject: Subject, mistake: () => Promise<void>): P
   } finally {
     subject.cleanUp();
   }
-  expect(subject.live(), "live tensors").toBe(live);
+  expect(subject.live(), "live tensors and slots").toBe(live);
   expect(subject.bits(), "bits of the models").toEqual(bits);
   for (const model of [subject.model, subject.plain, subject.broken]) {
     // `keep` is allowed only where no other theater is open.
@@ -63,13 +64,15 @@ async function leavingNoTrace(subject: Subject, mistake: () => Promise<void>): P
   }
 }
 
-for (const subject of [memorySubject(), tfjsSubject(await useBackend("cpu"))]) {
+await useDevices("wasm");
+
+for (const subject of [memorySubject(), tfjsSubject(await useBackend("cpu")), jaxSubject()]) {
   describe(`"${subject.entryPoint}"`, () => {
     const { entry, model, entryPoint } = subject;
 
     for (const [where, table] of tables) {
       describe(`given wrong ${where}`, () => {
-        for (const each of table.filter(({ on = entryPoint }) => on === entryPoint)) {
+        for (const each of table.filter(({ on = entryPoint }) => [on].flat().includes(entryPoint))) {
           it(`refuses ${each.name}`, () =>
             leavingNoTrace(subject, async () => expectError(await thrownBy(each.run, subject), each)));
         }

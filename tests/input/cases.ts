@@ -15,7 +15,7 @@ export interface Case {
   /** How the message tells the state of the model. Default: any of the usual ways; `"none"`: not our error. */
   readonly state?: RegExp | "none";
   /** Where it can happen. Default: everywhere. */
-  readonly on?: Subject["entryPoint"];
+  readonly on?: Subject["entryPoint"] | readonly Subject["entryPoint"][];
 }
 
 /** The usual ways to say that the model is as it was. */

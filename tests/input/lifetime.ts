@@ -91,6 +91,14 @@ const averages: readonly Case[] = [
     run: ({ entry }) => new entry.Ema(undefined, { decay: 0.99 }),
     error: TypeError,
     says: ["model", "undefined"],
+    on: ["surgical-theater", "surgical-theater/tfjs"],
+  },
+  {
+    name: "an average of no tree",
+    run: ({ entry }) => new entry.Ema(undefined, { decay: 0.99 }),
+    error: TypeError,
+    says: ["tree of jax.Arrays", "undefined"],
+    on: "surgical-theater/jax",
   },
   {
     name: "an average of integers only",
@@ -114,6 +122,8 @@ const updates: readonly Case[] = [
     code: "already_open",
     says: ["Ema", "head.kernel", "Close the theater first"],
     state: /The average is unchanged/,
+    // There, what is trained is not what is modified.
+    on: ["surgical-theater", "surgical-theater/tfjs"],
   },
   {
     name: "an average that has not been updated",

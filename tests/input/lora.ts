@@ -72,7 +72,7 @@ const cases: readonly Case[] = [
     name: "a rank by another name",
     run: modifying(() => build({ "head.kernel": factors }, { alpha: 1, rank: 1 })),
     error: TypeError,
-    says: ['lora: unknown property "rank"', 'Did you mean "loraRank"?'],
+    says: ['lora: unknown property "rank"', 'Did you mean "loraRank"'],
   },
   ...[Number.NaN, Infinity].map((alpha) => ({
     name: `an alpha of ${alpha}`,
@@ -116,14 +116,14 @@ const cases: readonly Case[] = [
     run: building({}, { "encoder.norm.gamma": factors }),
     error: ModificationError,
     code: "shape_mismatch",
-    says: ['lora: "encoder.norm.gamma" has shape [2]', "two dimensions, [outputs, inputs]"],
+    says: ['lora: "encoder.norm.gamma" has shape [2]', "two dimensions or more, [outputs, ...inputs]"],
   },
   {
     name: "an adapter of a vector in the other layout",
     run: building({ layout: "inOut" }, { "encoder.norm.gamma": factors }),
     error: ModificationError,
     code: "shape_mismatch",
-    says: ["two dimensions, [inputs, outputs]"],
+    says: ["two dimensions or more, [...inputs, outputs]"],
   },
   {
     name: "an adapter of integers",

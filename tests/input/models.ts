@@ -1,12 +1,14 @@
 /** Things that are not a model, or not one of this entry point. */
 import * as layers from "@tensorflow/tfjs-layers";
 import * as tf from "@tensorflow/tfjs-core";
+import { numpy as np } from "@jax-js/jax";
 import { LayersError, UnsupportedError } from "../../src/index.ts";
 import { type Case, given } from "./cases.ts";
 import type { Subject } from "./subjects.ts";
 
 const typedArrays = "surgical-theater";
 const tensors = "surgical-theater/tfjs";
+const jaxArrays = "surgical-theater/jax";
 
 function dense({ own }: Subject): layers.Sequential {
   return own(layers.sequential({ layers: [layers.layers.dense({ units: 1, inputShape: [2] })] }));
@@ -37,7 +39,7 @@ const entryPoints: readonly Case[] = [
     error: UnsupportedError,
     code: "entry_point",
     says: ["typed arrays", 'Import the same function from "surgical-theater"'],
-    on: tensors,
+    on: [tensors, jaxArrays],
   },
   {
     name: "a record of shaped arrays",
@@ -46,6 +48,14 @@ const entryPoints: readonly Case[] = [
     code: "entry_point",
     says: ["typed arrays", 'Import the same function from "surgical-theater"'],
     on: tensors,
+  },
+  {
+    name: "a tree of jax-js arrays",
+    run: given(() => ({ layers: [{ kernel: np.array([1]) }] })),
+    error: UnsupportedError,
+    code: "entry_point",
+    says: ["a tree of jax.Arrays", 'Import the same function from "surgical-theater/jax"'],
+    on: [typedArrays, tensors],
   },
   {
     name: "a graph model in place of typed arrays",
@@ -57,20 +67,33 @@ const entryPoints: readonly Case[] = [
   },
 ];
 
+const noModels = [
+  { name: "undefined", model: undefined },
+  { name: "null", model: null },
+  { name: "a string", model: "weights.bin" },
+  { name: "a bare typed array", model: new Float32Array(2) },
+  { name: "a Map", model: new Map([["kernel", new Float32Array(2)]]) },
+  { name: "a promise of a model", model: Promise.resolve({}) },
+];
+
 const nothing: readonly Case[] = [
-  ...[
-    { name: "undefined", model: undefined },
-    { name: "null", model: null },
-    { name: "a string", model: "weights.bin" },
-    { name: "a bare typed array", model: new Float32Array(2) },
-    { name: "a Map", model: new Map([["kernel", new Float32Array(2)]]) },
-    { name: "a promise of a model", model: Promise.resolve({}) },
-  ].map(({ name, model }) => ({
-    name: `${name} in place of a model`,
-    run: given(() => model),
-    error: TypeError,
-    says: ["model", "record"],
-  })),
+  ...noModels.flatMap(({ name, model }) => {
+    const refused = { run: given(() => model), error: TypeError };
+    return [
+      {
+        ...refused,
+        name: `${name} in place of a model`,
+        says: ["model", "record"],
+        on: [typedArrays, tensors] as const,
+      },
+      {
+        ...refused,
+        name: `${name} in place of a tree`,
+        says: ["params must be a tree of jax.Arrays"],
+        on: jaxArrays,
+      },
+    ] as const;
+  }),
   {
     name: "an empty record",
     run: given(() => ({})),
@@ -85,6 +108,39 @@ const nothing: readonly Case[] = [
     code: "no_match",
     says: ["tf.LayersModel has no parameters", "Build the model first"],
     on: tensors,
+  },
+];
+
+const trees: readonly Case[] = [
+  {
+    name: "arrays in a class instance",
+    run: given(() => ({
+      layer: new (class Dense {
+        readonly kernel = np.array([1]);
+      })(),
+    })),
+    error: UnsupportedError,
+    code: "entry_point",
+    says: ['"layer.kernel" is an array in', "Give a plain object of its arrays"],
+    on: jaxArrays,
+  },
+  {
+    name: "arrays that were consumed",
+    run: given(() => {
+      const kernel = np.array([1]);
+      kernel.dispose();
+      return { kernel };
+    }),
+    error: TypeError,
+    says: ['"kernel" is freed', "Pass tree.ref(params) there"],
+    on: jaxArrays,
+  },
+  {
+    name: "two arrays with one path",
+    run: given(() => ({ "a.b": np.array([1]), a: { b: np.array([1]) } })),
+    error: TypeError,
+    says: ['"a.b" is the path of two arrays', "Rename it"],
+    on: jaxArrays,
   },
 ];
 
@@ -237,4 +293,4 @@ const overlaps: readonly Case[] = [
 
 const inMemory = [...shapedArrays, ...overlaps].map((each): Case => ({ ...each, on: typedArrays }));
 
-export const modelCases: readonly Case[] = [...entryPoints, ...nothing, ...variables, ...inMemory];
+export const modelCases: readonly Case[] = [...entryPoints, ...nothing, ...trees, ...variables, ...inMemory];

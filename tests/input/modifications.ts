@@ -12,7 +12,10 @@ const kinds: readonly Case[] = [
     name: `${name} in place of a modification`,
     run: modifying(() => modification, "all"),
     error: TypeError,
-    says: ["modification must be made by scale, noise, disable, custom, interpolate or lora", shown],
+    says: [
+      "modification must be made by scale, noise, disable, prune, quantize, custom, interpolate or lora",
+      shown,
+    ],
   })),
   {
     name: "a misspelt type of modification",
@@ -21,7 +24,7 @@ const kinds: readonly Case[] = [
     says: [
       '"nosie"',
       'Did you mean "noise"?',
-      "Known types: scale, noise, disable, custom, interpolate, lora",
+      "Known types: scale, noise, disable, prune, quantize, custom, interpolate, lora",
     ],
   },
   {

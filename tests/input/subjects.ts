@@ -2,8 +2,11 @@
  * What bad input is given to: the same parameters in every store, behind entry points as somebody without types
  * sees them.
  */
+import { numpy as np } from "@jax-js/jax";
 import * as memory from "../../src/index.ts";
+import * as jax from "../../src/jax.ts";
 import * as tfjs from "../../src/tfjs.ts";
+import { startJaxMeter } from "../support/jax.ts";
 import type { TensorFlow } from "../support/tensorflow.ts";
 
 /** An entry point whose types refuse nothing. */
@@ -24,7 +27,7 @@ type DType = "float32" | "int32";
 
 /** One store, with the models that cases are run on. */
 export interface Subject {
-  readonly entryPoint: "surgical-theater" | "surgical-theater/tfjs";
+  readonly entryPoint: "surgical-theater" | "surgical-theater/tfjs" | "surgical-theater/jax";
   readonly entry: Entry;
   /** Attention, a norm with a statistic, a head, and integers. */
   readonly model: unknown;
@@ -146,5 +149,76 @@ export function tfjsSubject(tf: TensorFlow): Subject {
     values: (numbers, shape = [numbers.length], dtype = "float32") => own(tensor(numbers, shape, dtype)),
     bits: () => bitsOf(made, (variable) => variable.dataSync()),
     live: () => tf.memory().numTensors,
+  };
+}
+
+/** The entry points, with theaters whose trees are looked at: what is not used is an error of its own. */
+const looking = {
+  withTheater: (params: unknown, options: jax.Options<np.Array>, fn: unknown) =>
+    jax.withTheater(params, options, around(fn)),
+  withTheaterAsync: (params: unknown, options: jax.Options<np.Array>, fn: unknown) =>
+    jax.withTheaterAsync(params, options, around(fn)),
+  surgicalTheater(params: unknown, options: jax.Options<np.Array>) {
+    const theater = jax.surgicalTheater(params, options);
+    theater.take();
+    return theater;
+  },
+  async surgicalTheaterAsync(params: unknown, options: jax.Options<np.Array>) {
+    const theater = await jax.surgicalTheaterAsync(params, options);
+    theater.take();
+    return theater;
+  },
+};
+
+/** `fn`, if it is a function, after a look at the tree. */
+function around(fn: unknown): (modified: unknown) => unknown {
+  if (typeof fn !== "function") return fn as () => unknown;
+  return (modified) => {
+    Object.values(modified as object);
+    return (fn as () => unknown)();
+  };
+}
+
+/** On wasm, whose values can be read without waiting. The engine is ready. */
+export function jaxSubject(): Subject {
+  const { own, cleanUp } = belongings();
+  const meter = startJaxMeter("wasm");
+  const array = (numbers: readonly number[], shape: readonly number[], dtype: DType): np.Array => {
+    const made = np
+      .array(dtype === "int32" ? Int32Array.from(numbers) : Float32Array.from(numbers))
+      .reshape([...shape]);
+    // It is put on the device when it is first read.
+    made.ref.dataSync();
+    return made;
+  };
+  const made = each(models, (parameters) =>
+    each(parameters, ({ numbers, shape, dtype = "float32" }) => array(numbers, shape, dtype)),
+  );
+  const model = made["model"]!;
+  /** Updates are given parameters here, and those of the tables are always the same. */
+  class Ema extends jax.Ema<unknown> {
+    override update(params: unknown = model): void {
+      super.update(params);
+    }
+  }
+  return {
+    own,
+    cleanUp,
+    entryPoint: "surgical-theater/jax",
+    entry: { ...jax, ...looking, Ema } as unknown as Entry,
+    model,
+    plain: made["plain"],
+    broken: made["broken"],
+    values(numbers, shape = [numbers.length], dtype = "float32") {
+      const value = array(numbers, shape, dtype);
+      own({
+        dispose: () => {
+          while (value.refCount > 0) value.dispose();
+        },
+      });
+      return value;
+    },
+    bits: () => bitsOf(made, (value) => value.ref.dataSync()),
+    live: () => meter.slots(),
   };
 }

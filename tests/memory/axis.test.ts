@@ -1,4 +1,4 @@
-/** Factors along an axis, a step that no modification lowers to yet: on both stages of the store. */
+/** Factors along an axis, the second step of DoRA: on both stages of the store. */
 import { describe, expect, it } from "vitest";
 import type { DType, NumericArray } from "../../src/dtypes/dtype.ts";
 import { CopyStage } from "../../src/stores/memory/copy.ts";
@@ -20,7 +20,7 @@ function entryOf(dtype: DType): Entry {
       : dtype === "float64"
         ? Float64Array.from(values)
         : Uint16Array.from(words, (word) => word >>> 16);
-  return readRecord({ w: { data, shape: SHAPE, dtype } }).entries[0]!;
+  return readRecord({ w: { data, shape: SHAPE, dtype } }).entries[0] as Entry;
 }
 
 const layerOf = (step: Step<NumericArray>): Layer<NumericArray> => ({ steps: [step] });

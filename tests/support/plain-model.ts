@@ -142,6 +142,27 @@ export function moved(towards: Values, amount: number, arithmetic: Arithmetic): 
   };
 }
 
+/** `value + scaling · a · b` for each matrix, [inputs, outputs], that has factors of rank 1. */
+export function lowRankAdded(
+  factors: Readonly<Record<string, { readonly a: Float32Array; readonly b: Float32Array }>>,
+  scaling: number,
+  arithmetic: Arithmetic,
+): Change {
+  const [times, plus] = [product(arithmetic), sum(arithmetic)];
+  return {
+    once: false,
+    of(value, name) {
+      const found = factors[name];
+      if (found === undefined) return value;
+      const { a, b } = found;
+      return value.map((x, i) => {
+        const [input, output] = [Math.floor(i / b.length), i % b.length];
+        return plus(x, Math.fround(times(a[input]!, scaling * b[output]!)));
+      });
+    },
+  };
+}
+
 /** `value + value / 2`, the half a float32: what a custom function gives once. */
 export function halfAdded(arithmetic: Arithmetic): Change {
   const [times, plus] = [product(arithmetic), as(arithmetic, (a, b) => a + b)];

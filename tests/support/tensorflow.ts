@@ -54,9 +54,14 @@ export async function useBackend(name: BackendName): Promise<TensorFlow> {
  *
  * Where engines are required (`CI=true` or `REQUIRE_ENGINES=1`) a missing one is an error, not a skip.
  */
-export async function backendRuns(name: BackendName): Promise<boolean> {
+export function backendRuns(name: BackendName): Promise<boolean> {
+  return engineRuns(name, () => useBackend(name));
+}
+
+/** Whether `start` starts the engine `name`, as {@link backendRuns} tells. */
+export async function engineRuns(name: string, start: () => Promise<unknown>): Promise<boolean> {
   try {
-    await useBackend(name);
+    await start();
     return true;
   } catch (error) {
     if (enginesRequired()) throw error;
@@ -82,7 +87,7 @@ function loadBackend(name: BackendName): Promise<unknown> {
 }
 
 /** Give Node the WebGPU globals of a browser. Must happen before the webgpu backend is imported. */
-async function provideWebGpu(): Promise<void> {
+export async function provideWebGpu(): Promise<void> {
   if (gpu !== undefined) return;
   Object.assign(process.env, softwareVulkan());
   const { create, globals } = await import("webgpu");

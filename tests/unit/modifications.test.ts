@@ -136,7 +136,10 @@ describe("steps", () => {
   });
   const [kernel, matrix] = parameters;
   const stepsOf = (modification: Modification<unknown>, std = 1, of = kernel!): unknown =>
-    kindOf(modification).steps(modification, of, { seed: 9, std });
+    kindOf(modification).steps(modification, of, {
+      seed: 9,
+      facts: { std, original: [], quantile: 0, operands: [] },
+    });
 
   it("of a scale are one factor", () => {
     expect(stepsOf(scale(0.5))).toEqual([{ op: "scale", by: 0.5 }]);

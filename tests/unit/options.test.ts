@@ -52,7 +52,7 @@ describe("checkOptions", () => {
   );
 
   it.each([
-    { name: "technique", values: ["auto", "swap", "stream", "reversible", "plane", "copy"] },
+    { name: "technique", values: ["auto", "swap", "stream", "side", "reversible", "plane", "copy"] },
     { name: "onWrite", values: ["error", "discard", "keep"] },
     { name: "onSave", values: ["error", "original"] },
     { name: "verify", values: ["fingerprint"] },

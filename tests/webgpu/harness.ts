@@ -20,10 +20,13 @@ async function flushesSubnormals(): Promise<boolean> {
 
 /**
  * A device without memory left. TensorFlow.js does not take back what the kernel has made by then: its output, and
- * the buffer of an input that was being uploaded.
+ * the buffer of an input that was being uploaded; and of a matrix product both inputs, which it holds a reference to.
  */
 function outOfMemory(): FaultPoint {
-  return { ...faultPoint(bufferManager(), "acquireBuffer"), leaves: { inBackend: 1, buffers: 2 } };
+  return {
+    ...faultPoint(bufferManager(), "acquireBuffer"),
+    leaves: { numDataBuffers: 2, inBackend: 3, buffers: 4 },
+  };
 }
 
 /** Variables whose values are on the device, where reading must be awaited. */
@@ -43,7 +46,7 @@ export async function webGpuHarness(technique: "swap" | "stream"): Promise<Harne
       }
       return found;
     },
-    array: (value, name) => upload(common.array(value, name)),
+    array: (value, shape) => upload(common.array(value, shape)),
     half: (array) => mul(array, 0.5),
     magnitude: (array) => abs(array),
     same: (array) => clone(array),

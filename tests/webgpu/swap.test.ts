@@ -5,6 +5,7 @@ import {
   disable,
   Ema,
   interpolate,
+  lora,
   type Modification,
   noise,
   scale,
@@ -166,6 +167,26 @@ describe.skipIf(!runs)("swap on webgpu", () => {
     expect([...receipt.parameters.values()]).toEqual([{ identical: true, by: "fingerprint" }]);
     expect(counts()).toMatchObject({ numTensors: (before as { numTensors: number }).numTensors });
     kernel.dispose();
+  });
+
+  it("reads what the norms of DoRA depend on in the asynchronous form, and shows them to the bit", async () => {
+    const w = tf.tidy(() => tf.variable(tf.tensor2d([1, 0, 2, -1, 3, 0.5], [2, 3])));
+    const factors = {
+      a: tf.tensor2d([[1, 2, -1]]),
+      b: tf.tensor2d([[0.5], [-0.25]]),
+      magnitude: tf.tensor1d([3, 4]),
+    };
+    const before = counts();
+    const modification = lora({ w: factors }, { alpha: 2, loraRank: 1 });
+    expect(() => surgicalTheater({ w }, { modification })).toThrow(
+      expect.objectContaining({ code: "needs_async" }),
+    );
+    const shown = await withTheaterAsync({ w }, { modification }, () => w.data());
+    // The vector of PEFT's arithmetic.
+    expect(bits(shown)).toBe("00000040000000400000803f309d0ec0eb263e40eb26be3f");
+    expect([...(await w.data())]).toEqual([1, 0, 2, -1, 3, 0.5]);
+    expect(counts()).toMatchObject({ numTensors: (before as { numTensors: number }).numTensors });
+    tf.dispose([w, ...Object.values(factors)]);
   });
 
   it.each(modifications)("holds what its plan says under $title", ({ modification }) => {

@@ -59,13 +59,8 @@ function mapped(dtype: Mapped, factor: number): Codec {
   );
 }
 
-function scaleAlong(
-  { parameter }: Entry,
-  by: AxisFactors<NumericArray>,
-  { own, plane }: Making,
-): Kept | undefined {
-  const given = by.factors as Float32Array;
-  const factors = own ? given.slice() : given;
+function scaleAlong({ parameter }: Entry, by: AxisFactors, { own, plane }: Making): Kept | undefined {
+  const factors = own ? by.factors.slice() : by.factors;
   if (!factors.every(isReversibleFactor)) return undefined;
   const { inner, length } = axisOf(parameter.shape, by.axis);
   const fill = (first: number, out: Float32Array): void => {

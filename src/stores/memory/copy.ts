@@ -17,7 +17,7 @@ type Steps = Layer<NumericArray>;
 const none: ReadonlyMap<string, number> = new Map();
 
 /** Whether a step's values exist only where the user or the parameter has them: everything but arithmetic. */
-function isGiven(step: Step<NumericArray>): boolean {
+export function isGiven(step: Step<NumericArray>): boolean {
   return step.op === "replace" || (step.op === "add" && step.delta.kind === "values");
 }
 
@@ -27,8 +27,8 @@ export function transientOf({ data, dtype }: Entry, step: Step<NumericArray>): n
     return (dtype === "float64" ? 8 : 4) * (step.delta.a.length + step.delta.b.length);
   }
   if (step.op === "scale" && dtype === "float16") return SIXTEEN_BIT_TABLE_BYTES;
-  if (step.op !== "replace" || step.by.kind !== "computed") return 0;
-  return 2 * (isHalf(dtype) ? 4 * data.length : data.byteLength);
+  if (step.op !== "replace" || step.by.kind === "values") return 0;
+  return (step.by.kind === "computed" ? 2 : 1) * (isHalf(dtype) ? 4 * data.length : data.byteLength);
 }
 
 /** Bytes of what is kept of a step above others: what it added, or what it made of the parameter. */

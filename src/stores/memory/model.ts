@@ -1,13 +1,12 @@
 /** Typed arrays as a model: the memory store. */
-import { carrierOf, type NumericArray } from "../../dtypes/dtype.ts";
-import { describeValue, ModificationError } from "../../errors.ts";
+import type { NumericArray } from "../../dtypes/dtype.ts";
+import { describeValue } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
 import { isRecord } from "../../plain.ts";
 import {
   type Bytes,
   type Layer,
   type Model,
-  operandOf,
   type Site,
   type Stage,
   type Step,
@@ -15,8 +14,10 @@ import {
 } from "../../store.ts";
 import { refuseOtherModels } from "../other-models.ts";
 import { codecOf } from "./codecs.ts";
+import { checkOperand, checkStep } from "./check.ts";
 import { CopyStage, costOfCopy } from "./copy.ts";
 import { numbersOf } from "./operands.ts";
+import { QuantizedSite } from "./quantized/site.ts";
 import { type Entry, type MemoryModel, readRecord } from "./record.ts";
 import { ReversibleStage } from "./reversible.ts";
 import { costOfReversible } from "./reversible-cost.ts";
@@ -74,53 +75,15 @@ class MemorySite implements Site<NumericArray> {
   }
 
   check(step: Step<NumericArray>, role: string): void {
-    const { shape } = this.#entry.parameter;
-    const value = operandOf(step);
-    if (value !== undefined) this.#checkArray(value, `${role}: the value for`, shape);
-    if (step.op === "scale" && typeof step.by !== "number") {
-      this.#checkArray(step.by.factors, `${role}: the factors for`, [shape[step.by.axis]!]);
-    }
-    if (step.op !== "add" || step.delta.kind !== "lowRank") return;
-    const { a, b, loraRank, layout } = step.delta;
-    const [outputs, inputs] = layout === "outIn" ? shape : [...shape].reverse();
-    this.#checkFactor(a, `${role}: factor a for`, [loraRank, inputs!]);
-    this.#checkFactor(b, `${role}: factor b for`, [outputs!, loraRank]);
+    checkStep(step, this.#entry, role);
   }
 
-  #checkFactor(value: NumericArray, role: string, shape: readonly number[]): void {
-    this.#checkArray(value, role, shape);
-    const { dtype, parameter } = this.#entry;
-    const at = numbersOf(value, dtype).findIndex((x) => !Number.isFinite(x));
-    if (at < 0) return;
-    throw new ModificationError(
-      "non_finite",
-      parameter.name,
-      `${role} ${JSON.stringify(parameter.name)} is not finite at element ${at}. The model is unchanged.`,
-    );
+  checkOperand(value: NumericArray, shape: readonly number[], role: string): void {
+    checkOperand(value, shape, this.#entry, role);
   }
 
-  #checkArray(value: NumericArray, role: string, shape: readonly number[]): void {
-    const { data, dtype, parameter } = this.#entry;
-    const size = shape.reduce((product, length) => product * length, 1);
-    const name = JSON.stringify(parameter.name);
-    const tag = ArrayBuffer.isView(value) ? value[Symbol.toStringTag] : undefined;
-    if (tag !== carrierOf(dtype) && !(data instanceof Uint16Array && tag === "Float32Array")) {
-      throw new ModificationError(
-        "dtype_mismatch",
-        parameter.name,
-        `${role} ${name}, of dtype ${dtype}, must be a ${carrierOf(dtype)}` +
-          `${data instanceof Uint16Array ? " or a Float32Array" : ""}, got ${describeValue(value)}. ` +
-          "The model is unchanged.",
-      );
-    }
-    if (value.length !== size) {
-      throw new ModificationError(
-        "shape_mismatch",
-        parameter.name,
-        `${role} ${name}, of shape [${parameter.shape.join(", ")}], must have ${size} elements ([${shape.join(", ")}]), got ` +
-          `${value.length}. The model is unchanged.`,
-      );
-    }
+  readOperand(value: NumericArray): ArrayLike<number> {
+    return numbersOf(value, this.#entry.dtype);
   }
 
   isLive({ buffer, byteOffset, byteLength }: NumericArray): boolean {
@@ -163,7 +126,7 @@ function automatic(shown: ReadonlyMap<Site<NumericArray>, Layer<NumericArray>>):
   let scales = true;
   for (const [site, layer] of shown) {
     bytes += site.parameter.bytes;
-    scales &&= (site as MemorySite).scalesReversibly(layer);
+    scales &&= (site as MemorySite | QuantizedSite).scalesReversibly(layer);
   }
   return scales && bytes > WORTH_IT ? ["reversible", "copy"] : ["copy", "reversible"];
 }
@@ -191,7 +154,7 @@ export function memoryModel(record: MemoryModel): Model<NumericArray> {
   return {
     kind: "record of typed arrays",
     emptyHint: "Give a record of typed arrays by name; a Map or a promise has none.",
-    sites: entries.map((entry) => new MemorySite(entry)),
+    sites: entries.map((entry) => ("arrays" in entry ? new QuantizedSite(entry) : new MemorySite(entry))),
     layers,
     techniques: ["reversible", "plane", "copy"],
     automatic,

@@ -4,6 +4,9 @@ import { describeValue, LayersError, UnsupportedError } from "../../errors.ts";
 import { didYouMean } from "../../hints.ts";
 import { layerPathOf } from "../../layers.ts";
 import type { Parameter } from "../../store.ts";
+import { checkQuantized, isQuantized } from "../../quantized/check.ts";
+import { arraysOf, type QuantizedParameter } from "../../quantized/parameter.ts";
+import { type QuantizedEntry, quantizedEntry } from "./quantized/entry.ts";
 import { intersect, type Storage, storageOf } from "./storage.ts";
 
 /** A typed array with its shape (row-major, no strides) and dtype: float16 and bfloat16 are bits in a Uint16Array. */
@@ -14,8 +17,15 @@ export interface ShapedArray {
   readonly dtype: DType;
 }
 
-/** A parameter in memory. A plain typed array has one dimension; a Uint16Array needs a dtype. */
-export type MemoryParameter = Float32Array | Float64Array | Int8Array | Uint8Array | Int32Array | ShapedArray;
+/** A parameter in memory. A plain typed array has one dimension; a Uint16Array needs a dtype; codes need their scales. */
+export type MemoryParameter =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int32Array
+  | ShapedArray
+  | QuantizedParameter;
 
 /** A model in memory: parameters by name. Names may be paths: `blocks.0.attn.q`. */
 export type MemoryModel = Readonly<Record<string, MemoryParameter>>;
@@ -95,11 +105,25 @@ const constructors: Readonly<
   Record<string, new (buffer: ArrayBufferLike, byteOffset: number, length: number) => NumericArray>
 > = { Float32Array, Float64Array, Uint16Array, Int8Array, Uint8Array, Int32Array };
 
-function refuseOverlaps(entries: readonly Entry[]): void {
-  const byBuffer = new Map<ArrayBufferLike, Entry[]>();
-  for (const entry of entries) {
-    const { buffer, byteLength } = entry.data;
-    if (byteLength > 0) byBuffer.set(buffer, [...(byBuffer.get(buffer) ?? []), entry]);
+/** Bytes that belong to a parameter. */
+interface Piece {
+  readonly name: string;
+  readonly buffer: ArrayBufferLike;
+  readonly storage: Storage;
+}
+
+function piecesOf(entry: Entry | QuantizedEntry): readonly Piece[] {
+  const { name } = entry.parameter;
+  return ("arrays" in entry ? entry.arrays : [entry.data]).map(({ buffer, byteOffset, byteLength }) => {
+    return { name, buffer, storage: { start: byteOffset, end: byteOffset + byteLength } };
+  });
+}
+
+function refuseOverlaps(entries: readonly (Entry | QuantizedEntry)[]): void {
+  const byBuffer = new Map<ArrayBufferLike, Piece[]>();
+  for (const piece of entries.flatMap(piecesOf)) {
+    const { start, end } = piece.storage;
+    if (end > start) byBuffer.set(piece.buffer, [...(byBuffer.get(piece.buffer) ?? []), piece]);
   }
   for (const group of byBuffer.values()) {
     group.sort((a, b) => a.storage.start - b.storage.start);
@@ -108,11 +132,35 @@ function refuseOverlaps(entries: readonly Entry[]): void {
       if (!intersect(a.storage, b.storage)) continue;
       throw new LayersError(
         "overlapping_storage",
-        `${JSON.stringify(a.parameter.name)} and ${JSON.stringify(b.parameter.name)} share some but not all of their ` +
+        `${JSON.stringify(a.name)} and ${JSON.stringify(b.name)} share some but not all of their ` +
           "bytes, or read them as different dtypes. Nothing was changed. Give the larger one alone, or copies.",
       );
     }
   }
+}
+
+/** A parameter as it was found, under all its names. */
+interface Found {
+  readonly first: ShapedArray | QuantizedParameter;
+  readonly names: string[];
+}
+
+function entryOf(
+  parameter: Omit<Parameter, "shape" | "dtype" | "bytes">,
+  first: Found["first"],
+  storage: Storage,
+): Entry | QuantizedEntry {
+  if ("format" in first) {
+    const { shape, format } = first;
+    const bytes = arraysOf(first).reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return quantizedEntry({ ...parameter, shape: [...shape], dtype: format, bytes }, first, storage);
+  }
+  const { shape, dtype } = first;
+  // A view of our own: subclasses, other windows' arrays, and arrays that grow with their buffer are all the same.
+  const { buffer, byteOffset, length } = first.data;
+  const data = new constructors[carrierOf(dtype)]!(buffer, byteOffset, length);
+  const bytes = length * bytesPerElement(dtype);
+  return { parameter: { ...parameter, shape, dtype, bytes }, data, dtype, storage };
 }
 
 /**
@@ -121,39 +169,28 @@ function refuseOverlaps(entries: readonly Entry[]): void {
  * @throws TypeError, RangeError, UnsupportedError, LayersError for an entry that cannot be a parameter
  */
 export function readRecord(record: MemoryModel): {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly (Entry | QuantizedEntry)[];
   readonly layers: readonly string[];
 } {
-  const byStorage = new Map<Storage, { first: ShapedArray; names: string[] }>();
+  const byStorage = new Map<Storage, Found>();
   for (const [name, value] of Object.entries(record)) {
-    const array = shaped(name, value);
-    const storage = storageOf(array.data, array.dtype);
+    const first = isQuantized(value)
+      ? checkQuantized(`parameter ${JSON.stringify(name)}`, value)
+      : shaped(name, value);
+    const [data, dtype] = "format" in first ? [arraysOf(first)[0]!, first.format] : [first.data, first.dtype];
+    const storage = storageOf(data, dtype);
     const tied = byStorage.get(storage);
     // Arrays without elements have the same empty storage without being tied.
-    if (tied !== undefined && array.data.byteLength > 0) tied.names.push(name);
-    else byStorage.set(array.data.byteLength > 0 ? storage : { ...storage }, { first: array, names: [name] });
+    if (tied !== undefined && data.byteLength > 0) tied.names.push(name);
+    else byStorage.set(data.byteLength > 0 ? storage : { ...storage }, { first, names: [name] });
   }
   const layers: string[] = [];
-  const entries = [...byStorage].map(([storage, { first, names }], index): Entry => {
+  const entries = [...byStorage].map(([storage, { first, names }], index) => {
     const name = names[0]!;
     const layer = layerPathOf(name);
     if (!layers.includes(layer)) layers.push(layer);
-    const { shape, dtype } = first;
-    // A view of our own: subclasses, other windows' arrays, and arrays that grow with their buffer are all the same.
-    const { buffer, byteOffset, length } = first.data;
-    const data = new constructors[carrierOf(dtype)]!(buffer, byteOffset, length);
-    const parameter: Parameter = {
-      name,
-      aliases: names.slice(1),
-      layer,
-      index,
-      layerIndex: layers.indexOf(layer),
-      shape,
-      dtype,
-      bytes: data.length * bytesPerElement(dtype),
-      trainable: true,
-    };
-    return { parameter, data, dtype, storage };
+    const place = { layer, index, layerIndex: layers.indexOf(layer), trainable: true };
+    return entryOf({ name, aliases: names.slice(1), ...place }, first, storage);
   });
   refuseOverlaps(entries);
   return { entries, layers };

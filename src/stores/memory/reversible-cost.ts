@@ -3,17 +3,17 @@ import { ValueRangeError } from "../../dtypes/convert.ts";
 import type { NumericArray } from "../../dtypes/dtype.ts";
 import { estimateParked, mostParked, type Pass } from "../../reversible/estimate.ts";
 import { windowCount } from "../../reversible/window.ts";
-import { type Bytes, isComputed, type Layer, type Step } from "../../store.ts";
+import { type Bytes, type Layer, type Step } from "../../store.ts";
 import { codecOf } from "./codecs.ts";
 import { transientOf } from "./copy.ts";
 import { operandBytes } from "./operands.ts";
 import type { Entry } from "./record.ts";
-import { applyPlain } from "./steps.ts";
+import { applyPlain, isPlain } from "./steps.ts";
 
 /** What a step without a codec makes of a sample; user code is not asked, and taken to change nothing. */
 function changeOf({ dtype, parameter }: Entry, step: Step<NumericArray>): Pass {
   return (window, first, count) => {
-    if (isComputed(step)) return;
+    if (!isPlain(step)) return;
     try {
       applyPlain({ data: window.subarray(0, count), dtype, first }, parameter, step);
     } catch (error) {

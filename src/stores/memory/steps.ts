@@ -3,13 +3,13 @@
  * parameter's dtype, after each step; what a float32 or float64 array holds needs no window of its own.
  */
 import { decode, encode, ValueRangeError } from "../../dtypes/convert.ts";
-import { carrierOf, type DType, isFloat, type NumericArray } from "../../dtypes/dtype.ts";
-import { describeValue, messageOf, ModificationError } from "../../errors.ts";
-import { isThenable } from "../../drive.ts";
+import { type DType, isFloat, type NumericArray } from "../../dtypes/dtype.ts";
+import { ModificationError } from "../../errors.ts";
 import { fillNoise, noiseSource } from "../../random/noise.ts";
 import { applyCodec } from "../../reversible/park.ts";
-import type { AxisFactors, Delta, Parameter, Replacement, Step } from "../../store.ts";
+import { type AxisFactors, type Delta, type Parameter, type Replacement, type Step } from "../../store.ts";
 import { codecOf } from "./codecs.ts";
+import { resultOf, type Whole } from "./computed.ts";
 import { axisOf, factorsOf } from "./operands.ts";
 import type { Entry } from "./record.ts";
 
@@ -17,6 +17,16 @@ import type { Entry } from "./record.ts";
 const WINDOW = 1024;
 
 type Window = Float32Array | Float64Array;
+
+/** A step whose result for an element depends on that element only. */
+export type PlainStep =
+  | Exclude<Step<NumericArray>, { op: "replace" }>
+  | { readonly op: "replace"; readonly by: Extract<Replacement<NumericArray>, { kind: "values" }> };
+
+/** Whether a step can be taken a part of the parameter at a time. */
+export function isPlain(step: Step<NumericArray>): step is PlainStep {
+  return step.op !== "replace" || step.by.kind === "values";
+}
 
 /** Elements as numbers: the array itself where it holds numbers, else decoded. */
 export function valuesOf(data: NumericArray, dtype: DType): ArrayLike<number> {
@@ -57,20 +67,22 @@ function coefficient(value: number, dtype: DType): number {
   return isFloat(dtype) && dtype !== "float64" ? Math.fround(value) : value;
 }
 
-function scale(part: Part, shape: readonly number[], by: number | AxisFactors<NumericArray>): void {
+/** Changes the elements of a window, the first of which is element `first` of the parameter. */
+type Change = (window: Window, first: number) => void;
+
+function scaling(dtype: DType, shape: readonly number[], by: number | AxisFactors): Change {
   if (typeof by === "number") {
-    const factor = coefficient(by, part.dtype);
-    eachWindow(part, (window) => {
+    const factor = coefficient(by, dtype);
+    return (window) => {
       for (let i = 0; i < window.length; i++) window[i] = window[i]! * factor;
-    });
-    return;
+    };
   }
   const { inner, length } = axisOf(shape, by.axis);
-  eachWindow(part, (window, first) => {
+  return (window, first) => {
     for (let i = 0; i < window.length; i++) {
       window[i] = window[i]! * by.factors[Math.floor((first + i) / inner) % length]!;
     }
-  });
+  };
 }
 
 /** What writes the deltas of the elements from `first` on, for formats that no kernel adds to. */
@@ -104,89 +116,34 @@ function deltasOf(
   };
 }
 
-function add(part: Part, name: string, delta: Delta<NumericArray>): void {
+function addition(dtype: DType, name: string, delta: Delta<NumericArray>): Change {
   const deltas = new Float64Array(WINDOW);
-  const fill = deltasOf(part.dtype, name, delta);
-  eachWindow(part, (window, first) => {
+  const fill = deltasOf(dtype, name, delta);
+  return (window, first) => {
     fill(first, deltas.subarray(0, window.length));
     for (let i = 0; i < window.length; i++) window[i] = window[i]! + deltas[i]!;
-  });
+  };
 }
 
-function put(part: Part, of: NumericArray): void {
-  const { data, first } = part;
-  if (of.constructor === data.constructor) data.set(of.subarray(first, first + data.length));
-  else eachWindow(part, (window, at) => window.set(of.subarray(at, at + window.length)));
-}
-
-/** Name of the typed array that user code gets. */
-function userArray(dtype: DType): string {
-  return dtype === "float16" || dtype === "bfloat16" ? "Float32Array" : carrierOf(dtype);
-}
-
-/** What user code gets: a private copy; 16-bit floats as Float32Array. */
-function copyForUser(data: NumericArray, dtype: DType): NumericArray {
-  if (!(dtype === "float16" || dtype === "bfloat16")) return data.slice();
-  const copy = new Float32Array(data.length);
-  const scratch = new Float64Array(WINDOW);
-  for (let first = 0; first < data.length; first += WINDOW) {
-    const end = Math.min(first + WINDOW, data.length);
-    decode(data, dtype, first, end, scratch);
-    copy.set(scratch.subarray(0, end - first), first);
-  }
-  return copy;
-}
-
-function compute(
-  data: NumericArray,
-  dtype: DType,
-  parameter: Parameter,
-  by: Extract<Replacement<NumericArray>, { kind: "computed" }>,
-): NumericArray {
-  const { name, shape, index } = parameter;
-  const role = `custom, for ${JSON.stringify(name)}`;
-  let result: unknown;
-  try {
-    result = by.compute(copyForUser(data, dtype), { name, shape, dtype, index });
-  } catch (cause) {
-    throw new ModificationError(
-      "modification_threw",
-      name,
-      `${role}, threw: ${messageOf(cause)}. Every parameter is as it was before the call.`,
-      { cause },
-    );
-  }
-  if (isThenable(result)) void Promise.resolve(result).catch(() => {});
-  const float = result instanceof Float32Array || result instanceof Float64Array;
-  const own =
-    ArrayBuffer.isView(result) && result.constructor === data.constructor && !(result instanceof Uint16Array);
-  if (!float && !own) {
-    throw new ModificationError(
-      "dtype_mismatch",
-      name,
-      `what custom returned for ${JSON.stringify(name)} must be a ${userArray(dtype)}, like its argument, got ` +
-        `${describeValue(result)}. ` +
-        "Every parameter is as it was before the call.",
-    );
-  }
-  const array = result as NumericArray;
-  if (array.length !== data.length) {
-    throw new ModificationError(
-      "shape_mismatch",
-      name,
-      `what custom returned for ${JSON.stringify(name)} has ${array.length} elements instead of the ${data.length} of shape [${shape.join(", ")}]. ` +
-        "Every parameter is as it was before the call.",
-    );
-  }
-  return array;
+/**
+ * What a step without kernels and without user code does to windows of at most {@link WINDOW} elements. The arithmetic is
+ * in float64, and rounds to what the window holds.
+ */
+export function changeOf(dtype: DType, { name, shape }: Parameter, step: PlainStep): Change {
+  if (step.op === "scale") return scaling(dtype, shape, step.by);
+  if (step.op === "add") return addition(dtype, name, step.delta);
+  if (step.op === "zero") return (window) => window.fill(0);
+  const { of } = step.by;
+  return (window, first) => window.set(of.subarray(first, first + window.length));
 }
 
 /** Applies a step without kernels and without user code to some elements of a parameter. */
-export function applyPlain(part: Part, { name, shape }: Parameter, step: Step<NumericArray>): void {
-  if (step.op === "scale") scale(part, shape, step.by);
-  else if (step.op === "zero") part.data.fill(0);
-  else if (step.op === "add") add(part, name, step.delta);
-  else if (step.by.kind === "values") put(part, step.by.of);
+export function applyPlain(part: Part, parameter: Parameter, step: PlainStep): void {
+  const { data, dtype, first } = part;
+  if (step.op === "zero") data.fill(0);
+  else if (step.op === "replace" && step.by.of.constructor === data.constructor) {
+    data.set(step.by.of.subarray(first, first + data.length));
+  } else eachWindow(part, changeOf(dtype, parameter, step));
 }
 
 /**
@@ -201,16 +158,8 @@ export function applyStep(entry: Entry, step: Step<NumericArray>): void {
   const kept = codecOf(entry, step, { own: false, plane: false });
   withinRange(parameter, () => {
     if (kept !== undefined) applyCodec(data, kept.codec);
-    else if (step.op !== "replace" || step.by.kind !== "computed") applyPlain(part, parameter, step);
-    else {
-      const of = compute(data, dtype, parameter, step.by);
-      if (step.by.returns === "value") put(part, of);
-      else {
-        eachWindow(part, (window, first) => {
-          for (let i = 0; i < window.length; i++) window[i] = window[i]! + of[first + i]!;
-        });
-      }
-    }
+    else if (isPlain(step)) applyPlain(part, parameter, step);
+    else applyPlain(part, parameter, resultOf(data, dtype, parameter, step.by as Whole));
   });
 }
 

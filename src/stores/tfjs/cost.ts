@@ -2,13 +2,16 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
 import {
   type Bytes,
-  isComputed,
+  isResult,
   type Layer,
+  operandsOf,
   type Parameter,
   type Step,
   type Technique,
 } from "../../store.ts";
+import { bytesOf, lowRankTemporaries } from "./low-rank.ts";
 import { isKept } from "./operands.ts";
+import { isMadeFor } from "./showing.ts";
 import { hasZeros, zerosKey } from "./zeros.ts";
 
 type Steps = Layer<Tensor>;
@@ -19,9 +22,19 @@ function uploadBytes(bytes: number, backend: string): number {
 }
 
 /** Bytes at the worst moment of one step, beyond the value it starts from and the result. */
-function temporaries(step: Step<Tensor>, bytes: number, backend: string): number {
-  if (step.op === "add") return bytes + (step.delta.kind === "noise" ? uploadBytes(bytes, backend) : 0);
-  if (!(step.op === "replace" && step.by.kind === "computed")) return 0;
+function temporaries(parameter: Parameter, step: Step<Tensor>, backend: string): number {
+  const { bytes } = parameter;
+  if (step.op === "add") {
+    // The delta stands beside the sum; before that, beside what it is made of.
+    if (step.delta.kind === "lowRank") return Math.max(bytes, lowRankTemporaries(parameter, step.delta));
+    return bytes + (step.delta.kind === "noise" ? uploadBytes(bytes, backend) : 0);
+  }
+  if (step.op === "scale" && typeof step.by !== "number") {
+    const { byteLength } = step.by.factors;
+    return byteLength + uploadBytes(byteLength, backend);
+  }
+  if (step.op !== "replace" || step.by.kind === "values") return 0;
+  if (step.by.kind === "derived") return uploadBytes(bytes, backend);
   // A delta stands beside the sum; before that, beside what is lent to user code, which wasm need not copy.
   return step.by.returns === "delta" || backend !== "wasm" ? bytes : 0;
 }
@@ -36,31 +49,39 @@ interface FoldBytes {
   readonly peak: number;
 }
 
+/** Bytes that are made for a step and stay for as long as it does: of values that are streamed. */
+function madeFor(step: Step<Tensor>): number {
+  return operandsOf(step)
+    .filter(isMadeFor)
+    .reduce((sum, tensor) => sum + bytesOf(tensor), 0);
+}
+
 function bytesOfFold(
-  { bytes }: Parameter,
+  parameter: Parameter,
   steps: readonly Step<Tensor>[],
   backend: string,
   isThere: (step: Step<Tensor>) => boolean,
 ): FoldBytes {
+  const { bytes } = parameter;
   let kept = 0;
   let value = 0;
   let peak = 0;
   for (const step of steps) {
     // Values that were made for the step, and a computed result, stay for as long as the step does.
-    if (isKept(step) && !isComputed(step) && !isThere(step)) kept += bytes;
-    const isShared = step.op === "zero" || (step.op === "replace" && !isComputed(step));
-    const isDone = isComputed(step) && isThere(step);
+    if (!isThere(step)) kept += madeFor(step);
+    const isShared = step.op === "zero" || (step.op === "replace" && !isResult(step));
+    const isDone = isResult(step) && isThere(step);
     const made = isShared || isDone ? 0 : bytes;
-    peak = Math.max(peak, kept + value + (isDone ? 0 : temporaries(step, bytes, backend)) + made);
-    if (isComputed(step)) kept += made;
-    value = isComputed(step) ? 0 : made;
+    peak = Math.max(peak, kept + value + (isDone ? 0 : temporaries(parameter, step, backend)) + made);
+    if (isResult(step)) kept += made;
+    value = isResult(step) ? 0 : made;
   }
   return { kept, made: value, peak };
 }
 
-/** What has to be computed at opening: under `stream` nothing but the results of user code. */
+/** What has to be computed at opening: unless it is merged nothing but what is made of all values and stays. */
 function stepsAtOpening(technique: Technique, steps: readonly Step<Tensor>[]): readonly Step<Tensor>[] {
-  return technique === "swap" ? steps : steps.slice(0, steps.map(isComputed).lastIndexOf(true) + 1);
+  return technique === "swap" ? steps : steps.slice(0, steps.map(isResult).lastIndexOf(true) + 1);
 }
 
 const stepsOf = (layers: readonly Steps[]): readonly Step<Tensor>[] =>

@@ -105,6 +105,18 @@ export function onBackend<R>(name: string, fn: () => R): R {
   }
 }
 
+/** Runs `fn` off the gradient tape. */
+export function untaped<R>(fn: () => R): R {
+  const { state } = engine();
+  const depth = state.gradientDepth;
+  state.gradientDepth = 0;
+  try {
+    return fn();
+  } finally {
+    state.gradientDepth = depth;
+  }
+}
+
 interface Cached {
   values: unknown;
   resource?: unknown;

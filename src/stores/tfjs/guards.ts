@@ -56,7 +56,7 @@ function refuseWrites(tensors: Iterable<Tensor | undefined>): void {
   if (names.length === 0) return;
   throw new TheaterStateError(
     "written_inside",
-    `Something inside a theater tried to write to ${listed(names)}, shown modified while kernels use it. The write ` +
+    `Something inside a theater tried to write to ${listed(names)}, shown modified while it is used. The write ` +
       'was refused, and what is shown did not change. Train outside the theater, or choose onWrite: "discard" or ' +
       '"keep".',
     names,

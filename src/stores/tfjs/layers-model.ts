@@ -77,7 +77,7 @@ function assertAlive(layer: Layer, weights: readonly LayerVariable[]): void {
  * instance of a model; the numbered one is an alias.
  */
 export function readLayersModel(model: LayersModel): Inventory {
-  const found: { weight: LayerVariable; path: string; layerIndex: number; layerClass: string }[] = [];
+  const found: { weight: LayerVariable; path: string; layerIndex: number; layer: Layer }[] = [];
   const walk = (layer: Layer, path: string, layerIndex: number): void => {
     const inner = (layer as Layer & Nested).layers;
     if (Array.isArray(inner)) {
@@ -87,7 +87,7 @@ export function readLayersModel(model: LayersModel): Inventory {
     // `weights` is sorted by trainable flag; the ids give an order that flags do not change.
     const weights = [...layer.weights].sort((a, b) => a.id - b.id);
     assertAlive(layer, weights);
-    for (const weight of weights) found.push({ weight, path, layerIndex, layerClass: layer.getClassName() });
+    for (const weight of weights) found.push({ weight, path, layerIndex, layer });
   };
   for (const [index, layer] of model.layers.entries()) walk(layer, layer.name, index);
   const bearers = new Map<string, LayerVariable | undefined>();
@@ -101,11 +101,12 @@ export function readLayersModel(model: LayersModel): Inventory {
   learnMethods(allLayers.keys());
   const loops = loopsOf(allLayers.keys());
   const collector = new Collector();
-  for (const { weight, path, layerIndex, layerClass } of found) {
+  for (const { weight, path, layerIndex, layer } of found) {
     const tensor = weight.read();
+    const layerClass = layer.getClassName();
     const loop = loops.get(weight);
     const usedBy = loop !== undefined ? [loop] : ofTensorFlow.has(layerClass) ? [path] : undefined;
-    const place = { layer: path, layerIndex, layerClass, loop, usedBy };
+    const place = { layer: path, layerIndex, layerClass, user: layer, loop, usedBy };
     if (bearers.get(weight.originalName) === weight) collector.add(weight.originalName, tensor, place);
     collector.add(weight.name, tensor, place);
   }

@@ -9,7 +9,6 @@ import {
   type Layer,
   type Model,
   operandOf,
-  operandsOf,
   type Parameter,
   type Shown,
   type Site,
@@ -17,6 +16,7 @@ import {
   type Step,
   type Technique,
 } from "../../store.ts";
+import { matrixOf } from "../../matrix.ts";
 import { isRecord } from "../../plain.ts";
 import { refuseOtherModels } from "../other-models.ts";
 import { capsulesOf } from "./capsule.ts";
@@ -25,6 +25,8 @@ import { costOf } from "./cost.ts";
 import { type GraphModel, readGraphModel } from "./graph-model.ts";
 import { readLayersModel } from "./layers-model.ts";
 import { type Entry, type Inventory, readVariables } from "./parameters.ts";
+import { checkFactor } from "./low-rank.ts";
+import { assertSide, SideStage } from "./side.ts";
 import { checkTensor } from "./steps.ts";
 import { StreamStage } from "./stream.ts";
 import { SwapStage } from "./swap.ts";
@@ -60,6 +62,7 @@ class TensorSite implements Site<Tensor> {
 
   cost(technique: Technique, shown: readonly Layer<Tensor>[], added: Layer<Tensor>): Bytes {
     if (this.parameter.dtype !== "float32") this.#assertNoArithmetic(added);
+    if (technique === "side") assertSide(this.entry, added, shown.length > 0);
     return costOf(technique, this.parameter, shown, added, backendOf(this.entry.tensor).name);
   }
 
@@ -74,8 +77,11 @@ class TensorSite implements Site<Tensor> {
   }
 
   stage(technique: Technique): Stage<Tensor> {
-    const { tensor, parameter, loop } = this.entry;
-    return technique === "swap" ? new SwapStage(tensor, parameter) : new StreamStage(tensor, parameter, loop);
+    const { tensor, parameter, loop, users } = this.entry;
+    if (technique === "swap") return new SwapStage(tensor, parameter);
+    return technique === "side"
+      ? new SideStage(tensor, parameter, users)
+      : new StreamStage(tensor, parameter, loop);
   }
 
   fingerprint(): Await<string> {
@@ -91,13 +97,19 @@ class TensorSite implements Site<Tensor> {
     const name = JSON.stringify(this.parameter.name);
     const value = operandOf(step);
     if (value !== undefined) checkTensor(value, this.parameter, `${role}: the value for ${name}`);
-    else if (operandsOf(step).length > 0) {
-      throw new UnsupportedError(
-        "technique",
-        `${role}: low-rank deltas and factors along an axis are not offered for TensorFlow.js (${name}). ` +
-          "The model is unchanged. Use custom, or parameters in typed arrays.",
-      );
-    }
+    if (step.op !== "add" || step.delta.kind !== "lowRank") return;
+    const { a, b, loraRank, layout } = step.delta;
+    const { outputs, inputShape } = matrixOf(this.parameter.shape, layout);
+    this.checkOperand(a, [loraRank, ...inputShape], `${role}: factor a for`);
+    this.checkOperand(b, [outputs, loraRank], `${role}: factor b for`);
+  }
+
+  checkOperand(value: Tensor, shape: readonly number[], role: string): void {
+    checkFactor(value, shape, this.parameter, role);
+  }
+
+  readOperand(value: Tensor): Await<ArrayLike<number>> {
+    return readValues(value);
   }
 
   isLive(value: Tensor): boolean {
@@ -130,7 +142,8 @@ class TensorSite implements Site<Tensor> {
   }
 }
 
-const techniques: readonly Technique[] = ["swap", "stream"];
+/** What `auto` tries; a side path shows less than the others, and only where it is asked for. */
+const automatic: readonly Technique[] = ["swap", "stream"];
 
 function isGraphModel(value: unknown): value is GraphModel {
   return typeof value === "object" && value !== null && "modelVersion" in value && "execute" in value;
@@ -168,8 +181,8 @@ export function tfjsModel(model: TfjsModel): Model<Tensor> {
     watchesAll: true,
     capsules: capsulesOf(inventory),
     exports: inventory.exports,
-    techniques,
-    automatic: () => techniques,
+    techniques: [...automatic, "side"],
+    automatic: () => automatic,
     estimates: false,
     losesWrites: () => false,
     useBytes(targets) {

@@ -7,6 +7,7 @@ import type { Tensor } from "@tensorflow/tfjs-core";
 import type { Shown } from "../../store.ts";
 import { backendOf } from "./engine.ts";
 import type { Entry } from "./parameters.ts";
+import { computesAnew } from "./side.ts";
 import { zerosKey } from "./zeros.ts";
 
 /** Output channels are packed in groups of this many (wasm SIMD kernels). */
@@ -48,6 +49,7 @@ export function packingOf(entries: readonly Entry[], targets: Targets): number {
   /** What uses a modified parameter, and whether one is streamed. */
   const touched = new Map<unknown, boolean>();
   for (const [entry, { technique }] of targets) {
+    if (technique === "side" && !computesAnew(entry)) continue;
     for (const key of usersOf(entry)) touched.set(key, technique === "stream" || touched.get(key) === true);
   }
   const biases = new Map<string, Entry>();

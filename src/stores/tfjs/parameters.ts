@@ -13,6 +13,8 @@ export interface Entry {
   readonly layerClass: string;
   /** The outermost layer that runs over time steps with it: each step uses it again. */
   readonly loop: tfl.Layer | undefined;
+  /** The layers that have it as a weight, where there are layers. */
+  readonly users: ReadonlySet<tfl.Layer>;
   /**
    * What uses it, one key each: tensors with a common key are used at once. Undefined where that is not known, or where
    * what uses it keeps it until the model has run.
@@ -39,17 +41,22 @@ interface Place {
   readonly layer: string;
   readonly layerIndex: number;
   readonly layerClass?: string;
+  readonly user?: tfl.Layer;
   readonly loop?: tfl.Layer | undefined;
   readonly usedBy: readonly unknown[] | undefined;
 }
 
 /** Makes entries of tensors, tied ones into one. */
 export class Collector {
-  readonly #byTensor = new Map<Tensor, Entry & { readonly aliases: string[] }>();
+  readonly #byTensor = new Map<
+    Tensor,
+    Entry & { readonly aliases: string[]; readonly users: Set<tfl.Layer> }
+  >();
 
-  add(name: string, tensor: Tensor, { layer, layerIndex, layerClass = "", loop, usedBy }: Place): void {
+  add(name: string, tensor: Tensor, { layer, layerIndex, layerClass = "", user, loop, usedBy }: Place): void {
     const tied = this.#byTensor.get(tensor);
     if (tied !== undefined) {
+      if (user !== undefined) tied.users.add(user);
       if (tied.parameter.name !== name && !tied.aliases.includes(name)) tied.aliases.push(name);
       return;
     }
@@ -66,7 +73,8 @@ export class Collector {
     const bytes = tensor.size * util.bytesPerElement(dtype);
     const trainable = tensor instanceof Variable && tensor.trainable;
     const parameter = { name, aliases, layer, index, layerIndex, shape: [...shape], dtype, bytes, trainable };
-    this.#byTensor.set(tensor, { parameter, tensor, layerClass, loop, usedBy, aliases });
+    const users = new Set(user === undefined ? [] : [user]);
+    this.#byTensor.set(tensor, { parameter, tensor, layerClass, users, loop, usedBy, aliases });
   }
 
   entries(): readonly Entry[] {

@@ -1,13 +1,15 @@
 /**
- * What both techniques have in common: a handle on the original's data, which costs no bytes and brings it back
+ * What all techniques have in common: a handle on the original's data, which costs no bytes and brings it back
  * after a write, and the operands of what is shown.
  */
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { TheaterStateError } from "../../errors.ts";
-import type { Bytes, Layer, Parameter, Rules, SavedState, Stage, Step } from "../../store.ts";
+import { driveEither, type Operation } from "../../drive.ts";
+import type { Await, Bytes, Layer, Parameter, Rules, SavedState, Stage, Step } from "../../store.ts";
 import { Bin } from "./bin.ts";
 import { alias, backendOf, exchange, isRegistered, onBackend, readValues } from "./engine.ts";
 import { exportHooks } from "./exports.ts";
+import { bytesOf } from "./low-rank.ts";
 import { Operands } from "./operands.ts";
 import { showing, type Showing } from "./showing.ts";
 import { freeingAtOnce } from "./submission.ts";
@@ -69,13 +71,18 @@ export abstract class TensorStage implements Stage<Tensor>, Showing {
     this.handle = alias(this.tensor);
   }
 
-  show(layers: readonly Layer<Tensor>[], rules: Rules): void {
+  show(layers: readonly Layer<Tensor>[], rules: Rules): Await<void> {
+    return driveEither(this.#show(layers, rules));
+  }
+
+  *#show(layers: readonly Layer<Tensor>[], rules: Rules): Operation<void> {
     const steps = layers.length === 1 ? layers[0]!.steps : layers.flatMap((layer) => layer.steps);
     const before = this.operands.steps;
     const original = this.handle ?? this.tensor;
     const visible = this.tensor.dataId;
     let next: Tensor;
     try {
+      yield* this.operands.derive(original, steps);
       // Computed in full before anything is exchanged: a throw leaves what is visible alone.
       next =
         steps.length === 0
@@ -88,7 +95,7 @@ export abstract class TensorStage implements Stage<Tensor>, Showing {
     if (this.tensor.dataId !== visible) {
       this.bin.put(next);
       this.operands.keepOnly(before);
-      const message = `${JSON.stringify(this.name)} was written by the custom function that was given it. The original bytes are back.`;
+      const message = `${JSON.stringify(this.name)} was written by the custom function that was given it, or while its values were awaited. The original bytes are back.`;
       throw new TheaterStateError("written_inside", message, [this.name]);
     }
     this.#exchangeBack();
@@ -142,8 +149,9 @@ export abstract class TensorStage implements Stage<Tensor>, Showing {
   bytes(): Bytes {
     const { bytes } = this.#parameter;
     const lent = new Set<object>([this.data, ...this.operands.lent()]);
-    const own = new Set<object>([this.shown, ...this.operands.own()]);
-    const held = [...own].filter((data) => !lent.has(data)).length * bytes;
+    const own = new Map([[this.shown, bytes]]);
+    for (const operand of this.operands.own()) own.set(operand.dataId, bytesOf(operand));
+    const held = [...own].reduce((sum, [data, size]) => (lent.has(data) ? sum : sum + size), 0);
     const shared = new Map([...this.operands.zeros()].map((key) => [key, bytes]));
     return { held, shared, transient: 0 };
   }

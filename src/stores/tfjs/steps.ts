@@ -1,12 +1,12 @@
 /** The four steps on tensors. A result is a new tensor; what it is made from is never written. */
-import { add, keep, mul, reshape, Tensor, tensor as tensorOf, tidy, tile } from "@tensorflow/tfjs-core";
+import { add, keep, mul, reshape, Tensor, tensor as tensorOf, tidy, tile, util } from "@tensorflow/tfjs-core";
 import { isThenable } from "../../drive.ts";
 import { describeValue, messageOf, ModificationError } from "../../errors.ts";
 import { fillNoise, noiseSource } from "../../random/noise.ts";
-import type { LowRank, Parameter, Replacement, Step } from "../../store.ts";
+import type { Delta, Parameter, Replacement, Step } from "../../store.ts";
 import type { Bin } from "./bin.ts";
 import { alias } from "./engine.ts";
-import { handleOn } from "./showing.ts";
+import { lowRankDelta, scaleAlong } from "./low-rank.ts";
 
 const unchanged = "Every parameter is as it was before the call.";
 
@@ -90,42 +90,45 @@ function compute(
   }
 }
 
-/** The tensor that a replacement puts in, as a kept handle of the caller's. */
-export function replacementOf(
+/** The tensor that user code makes of `value`, as a kept handle of the caller's. */
+export function computed(
   value: Tensor,
-  by: Replacement<Tensor>,
+  by: Extract<Replacement<Tensor>, { kind: "computed" }>,
   parameter: Parameter,
   backend: string,
   bin: Bin,
 ): Tensor {
-  if (by.kind === "values") return handleOn(by.of);
-  const computed = compute(value, by, parameter, backend, bin);
-  if (by.returns === "value") return computed;
+  const result = compute(value, by, parameter, backend, bin);
+  if (by.returns === "value") return result;
   try {
-    return keep(add(value, computed));
+    return keep(add(value, result));
   } finally {
-    bin.put(computed);
+    bin.put(result);
   }
 }
 
-/** The result of a scale or an addition, as a kept tensor of the caller's. `of` stands for the operand. */
+/** What an addition adds, kept. `operands` stand for those of the delta. */
+function addendOf(parameter: Parameter, delta: Delta<Tensor>, operands: readonly Tensor[]): Tensor {
+  if (delta.kind === "values") return keep(mul(operands[0]!, delta.times));
+  if (delta.kind === "lowRank") return lowRankDelta(parameter, delta, operands);
+  const { shape, name } = parameter;
+  const deltas = new Float32Array(util.sizeFromShape([...shape]));
+  fillNoise(deltas, noiseSource(delta.seed, name, delta.std, "float32"), 0);
+  return keep(tensorOf(deltas, [...shape], "float32"));
+}
+
+/** The result of a scale or an addition, as a kept tensor of the caller's. `operands` stand for those of the step. */
 export function arithmetic(
   value: Tensor,
   step: Extract<Step<Tensor>, { op: "scale" | "add" }>,
   parameter: Parameter,
-  of: Tensor | undefined,
+  operands: readonly Tensor[],
   bin: Bin,
 ): Tensor {
-  // Factors along an axis and low-rank deltas were refused when the step was checked.
-  if (step.op === "scale") return keep(mul(value, step.by as number));
-  const delta = step.delta as Exclude<typeof step.delta, LowRank<Tensor>>;
-  let addend: Tensor;
-  if (delta.kind === "values") addend = keep(mul(of!, delta.times));
-  else {
-    const deltas = new Float32Array(value.size);
-    fillNoise(deltas, noiseSource(delta.seed, parameter.name, delta.std, "float32"), 0);
-    addend = keep(tensorOf(deltas, value.shape, "float32"));
+  if (step.op === "scale") {
+    return typeof step.by === "number" ? keep(mul(value, step.by)) : scaleAlong(value, step.by);
   }
+  const addend = addendOf(parameter, step.delta, operands);
   try {
     return keep(add(value, addend));
   } finally {

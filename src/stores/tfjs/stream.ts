@@ -2,35 +2,18 @@
  * Technique `stream`: the modified data is made when a kernel uses the model's tensor and freed right after, so that
  * never more than what one kernel, or one recurrent layer, uses is there. In between the tensor has its original data.
  */
-import { engine, type Tensor } from "@tensorflow/tfjs-core";
+import type { Tensor } from "@tensorflow/tfjs-core";
 import type { layers as tfl } from "@tensorflow/tfjs-layers";
-import type { Parameter, Step } from "../../store.ts";
-import { alias, exchange, onBackend } from "./engine.ts";
-import { guard, type Guarded, unguard } from "./guards.ts";
+import type { Parameter } from "../../store.ts";
+import { alias, exchange } from "./engine.ts";
 import { startStreaming, stopStreaming, type Streamed } from "./kernels.ts";
-import { TensorStage } from "./stage.ts";
-
-/** Runs `fn` off the tape: gradients are those of the model that is shown, not of the way it is made. */
-function untaped<R>(fn: () => R): R {
-  const { state } = engine();
-  const depth = state.gradientDepth;
-  state.gradientDepth = 0;
-  try {
-    return fn();
-  } finally {
-    state.gradientDepth = depth;
-  }
-}
+import { UnmergedStage } from "./unmerged.ts";
 
 /** One tensor while it is streamed. */
-export class StreamStage extends TensorStage implements Streamed, Guarded {
-  readonly isMadeWhenUsed = true;
+export class StreamStage extends UnmergedStage implements Streamed {
   readonly #loop: tfl.Layer | undefined;
-  #steps: readonly Step<Tensor>[] = [];
   /** While the modified data is visible: the tensor that was exchanged with the model's. */
   #inUse: Tensor | undefined;
-  /** Whether something was assigned since `show`: it may be the original's data, which cannot be told apart. */
-  #wasWritten = false;
 
   /** @param loop - the layer that runs over time steps with the tensor, if one does */
   constructor(tensor: Tensor, parameter: Parameter, loop: tfl.Layer | undefined) {
@@ -40,15 +23,6 @@ export class StreamStage extends TensorStage implements Streamed, Guarded {
 
   get isDue(): boolean {
     return this.#inUse === undefined && this.written() === "no";
-  }
-
-  noteWrite(): void {
-    this.#wasWritten = true;
-  }
-
-  override written(): "no" | "overwritten" | "disposed" {
-    const written = super.written();
-    return written === "no" && this.#wasWritten ? "overwritten" : written;
   }
 
   enter(): void {
@@ -67,40 +41,18 @@ export class StreamStage extends TensorStage implements Streamed, Guarded {
   }
 
   visible(): Tensor {
-    if (!this.isDue || this.#steps.length === 0) return alias(this.tensor);
-    return untaped(() => onBackend(this.backend, () => this.operands.fold(this.handle!, this.#steps)));
-  }
-
-  discard(handle: Tensor): void {
-    this.bin.put(handle);
-  }
-
-  protected prepare(original: Tensor, steps: readonly Step<Tensor>[]): Tensor {
-    this.operands.prepare(original, steps);
-    return alias(original);
-  }
-
-  protected present(prepared: Tensor, steps: readonly Step<Tensor>[]): void {
-    this.handle = prepared;
-    this.#steps = steps;
-    this.#wasWritten = false;
-    if (steps.length === 0) return this.#stop();
-    startStreaming(this, this.#loop);
-    guard(this);
+    return this.isDue && this.steps.length > 0 ? this.merged() : alias(this.tensor);
   }
 
   override get isInUse(): boolean {
     return this.#inUse !== undefined;
   }
 
-  #stop(): void {
-    stopStreaming(this, this.#loop);
-    unguard(this);
+  protected start(): void {
+    startStreaming(this, this.#loop);
   }
 
-  override release(how: "restore" | "keep"): "identity" {
-    this.#stop();
-    this.#steps = [];
-    return super.release(how);
+  protected stop(): void {
+    stopStreaming(this, this.#loop);
   }
 }
