@@ -17,17 +17,29 @@ export interface EmaOptions {
   readonly biasCorrection?: boolean;
 }
 
-/** The average of a model's floating-point parameters, BatchNorm statistics included. Entry points subclass it. */
-export class MovingAverage<T> implements Disposable {
-  readonly #sites: readonly Site<T>[];
+/** The parameters that are averaged. */
+function averaged<T>({ sites, kind }: Model<T>): readonly Site<T>[] {
+  const chosen = sites.filter(({ parameter }) => isFloat(parameter));
+  if (chosen.length > 0) return chosen;
+  const message = `Ema: this ${kind} has no floating-point parameters. Nothing was averaged.`;
+  throw new LayersError("no_match", message);
+}
+
+/**
+ * The average of a model's floating-point parameters, BatchNorm statistics included. Entry points subclass it.
+ * `A` is what an update needs: nothing, or the parameters themselves where each step makes new ones.
+ */
+export class MovingAverage<T, A extends readonly unknown[] = []> implements Disposable {
+  readonly #sitesNow: (...args: A) => readonly Site<T>[];
   readonly #decay: number;
   readonly #biasCorrection: boolean;
-  readonly #averages = new Map<Site<T>, T>();
+  readonly #averages = new Map<string, { readonly site: Site<T>; readonly average: T }>();
   /** decay^updates: what an average that began at zero would lack. */
   #missing = 1;
   #updates = 0;
 
-  constructor(model: Model<T>, options: EmaOptions) {
+  /** @param modelOf - the model at an update; default: always `model` */
+  constructor(model: Model<T>, options: EmaOptions, modelOf?: (...args: A) => Model<T>) {
     if (typeof options !== "object" || options === null) {
       throw new TypeError(
         `Ema: options must be { decay }, got ${describeValue(options)}. Nothing was averaged.`,
@@ -52,13 +64,8 @@ export class MovingAverage<T> implements Disposable {
     }
     this.#decay = decay;
     this.#biasCorrection = biasCorrection;
-    this.#sites = model.sites.filter(({ parameter }) => isFloat(parameter));
-    if (this.#sites.length === 0) {
-      throw new LayersError(
-        "no_match",
-        `Ema: this ${model.kind} has no floating-point parameters. Nothing was averaged.`,
-      );
-    }
+    const sites = averaged(model);
+    this.#sitesNow = (...args) => (modelOf === undefined ? sites : averaged(modelOf(...args)));
   }
 
   /**
@@ -70,12 +77,13 @@ export class MovingAverage<T> implements Disposable {
    * @throws TypeError if a parameter is disposed of, or its buffer detached; the average is unchanged
    * @throws TheaterStateError `already_open` inside a theater, which shows other parameters than are trained
    */
-  update(): void {
+  update(...args: A): void {
+    const sites = this.#sitesNow(...args);
     const isShown = (key: object): boolean => {
       const slot = slots.get(key);
       return slot !== undefined && (slot.busy || layersOf(slot.entries).length > 0);
     };
-    const shown = this.#sites.filter((site) => isShown(site.key) || [...site.overlaps()].some(isShown));
+    const shown = sites.filter((site) => isShown(site.key) || [...site.overlaps()].some(isShown));
     if (shown.length > 0) {
       throw new TheaterStateError(
         "already_open",
@@ -85,11 +93,27 @@ export class MovingAverage<T> implements Disposable {
       );
     }
     // Before anything is averaged: an average of some parameters is none.
-    for (const site of this.#sites) site.assertAlive();
+    for (const site of sites) site.assertAlive();
+    this.#assertSame(sites);
     this.#missing *= this.#decay;
     this.#updates++;
     const weight = (1 - this.#decay) / (this.#biasCorrection ? 1 - this.#missing : 1);
-    for (const site of this.#sites) this.#averages.set(site, site.average(this.#averages.get(site), weight));
+    for (const site of sites) {
+      const { name } = site.parameter;
+      this.#averages.set(name, { site, average: site.average(this.#averages.get(name)?.average, weight) });
+    }
+  }
+
+  /** @throws LayersError `unknown_name` where the parameters are not those of the first update */
+  #assertSame(sites: readonly Site<T>[]): void {
+    if (this.#updates === 0) return;
+    const names = sites.map(({ parameter }) => parameter.name);
+    if (names.length === this.#averages.size && names.every((name) => this.#averages.has(name))) return;
+    throw new LayersError(
+      "unknown_name",
+      `Ema: update was given ${listed(names)}, and averages ${listed([...this.#averages.keys()])}. ` +
+        "The average is unchanged. Give the same parameters each time.",
+    );
   }
 
   /**
@@ -97,9 +121,7 @@ export class MovingAverage<T> implements Disposable {
    * next update, on tensors the next update disposes of them; take them anew each time. Empty before the first.
    */
   get weights(): Readonly<Record<string, T>> {
-    return Object.fromEntries(
-      [...this.#averages].map(([{ parameter }, average]) => [parameter.name, average]),
-    );
+    return Object.fromEntries([...this.#averages].map(([name, { average }]) => [name, average]));
   }
 
   /** How many updates the average has seen. */
@@ -109,12 +131,12 @@ export class MovingAverage<T> implements Disposable {
 
   /** Bytes that the averages hold. */
   get bytes(): number {
-    return [...this.#averages.keys()].reduce((sum, { averageBytes }) => sum + averageBytes, 0);
+    return [...this.#averages.values()].reduce((sum, { site }) => sum + site.averageBytes, 0);
   }
 
   /** Frees the averages; the next update begins anew. */
   dispose(): void {
-    for (const [site, average] of this.#averages) site.free(average);
+    for (const { site, average } of this.#averages.values()) site.free(average);
     this.#averages.clear();
     this.#missing = 1;
     this.#updates = 0;

@@ -30,9 +30,10 @@ function both(error: unknown, failure: unknown): Error {
   return new AggregateError([error, failure], message, { cause: error });
 }
 
-function checkBody(name: string, fn: unknown): void {
+/** @throws TypeError unless `fn` is a function */
+export function checkBody(name: string, fn: unknown, which = "third"): void {
   if (typeof fn !== "function") {
-    throw new TypeError(`${name}: the third argument must be a function. The model is unchanged.`);
+    throw new TypeError(`${name}: the ${which} argument must be a function. The model is unchanged.`);
   }
 }
 

@@ -58,7 +58,7 @@ abstract class Theater {
    * @throws TheaterStateError `closed`
    */
   report(): Report {
-    this.#assertOpen("report");
+    this.assertOpen("report");
     return reportOf(this.#open);
   }
 
@@ -68,11 +68,11 @@ abstract class Theater {
    * @throws TheaterStateError `closed`
    */
   async deltaStatistics(): Promise<ReadonlyMap<string, DeltaStatistics>> {
-    this.#assertOpen("deltaStatistics");
+    this.assertOpen("deltaStatistics");
     return driveAsync(deltaStatisticsOf(this.#open));
   }
 
-  #assertOpen(what: string): void {
+  protected assertOpen(what: string): void {
     if (this.#open.closing) {
       throw new TheaterStateError(
         "closed",

@@ -10,6 +10,7 @@ import {
   Ema,
   type GraphModel,
   interpolate,
+  lora,
   type Modification,
   noise,
   planTheater,
@@ -145,8 +146,34 @@ planTheater(graph.weights, {});
 // @ts-expect-error a TensorFlow.js model belongs to "surgical-theater/tfjs"
 memory.planTheater(graph, {});
 
+// Adapters of tensors.
+const adapter = lora(
+  { kernel: { a: x, b: kernel, magnitude: kernel, alpha: 4 } },
+  { alpha: 8, loraRank: 2, rsLora: true },
+);
+const ofArrays = lora({ kernel: { a: arrays.kernel, b: arrays.kernel } }, { alpha: 1, loraRank: 1 });
+planTheater(model, { modification: adapter });
+planTheater([kernel], { modification: [adapter, scale(2)] });
+memory.planTheater(arrays, { modification: ofArrays });
+// Tensors of different ranks are tensors, held in a variable or not.
+declare const vector: tf.Tensor1D;
+const ofRanks = lora({ kernel: { a: x, b: x, magnitude: vector } }, { alpha: 1, loraRank: 1 });
+planTheater(model, { modification: ofRanks });
+planTheater(model, {
+  modification: lora({ kernel: { a: kernel, b: x, magnitude: vector } }, { alpha: 1, loraRank: 1 }),
+});
+// @ts-expect-error tensors are not for typed arrays
+memory.planTheater(arrays, { modification: adapter });
+// @ts-expect-error typed arrays are not for tensors
+planTheater(model, { modification: ofArrays });
+// @ts-expect-error no rank
+lora({ kernel: { a: x, b: x } }, { alpha: 1 });
+// @ts-expect-error misspelt layout
+lora({ kernel: { a: x, b: x } }, { alpha: 1, loraRank: 1, layout: "inout" });
+
 // Techniques and exports.
 planTheater(model, { technique: "stream", onSave: "original" });
+planTheater(model, { technique: "side" });
 // @ts-expect-error no such policy
 planTheater(model, { onSave: "discard" });
 

@@ -1,0 +1,151 @@
+/**
+ * What a theater on jax-js costs beside one validation: a language model of 10 million parameters on wasm, validated on
+ * 4 × 64 tokens. In each round a plain validation, another one (how far those two are apart is the noise), opening, the
+ * validation inside and closing.
+ *
+ * Ends with 1 if opening takes more than 2 % of a validation (scale) or 8 % (LoRA), or the user's function is traced again.
+ *
+ * npm run bench:jax [-- rounds]
+ */
+import { jit, numpy as np, type OwnedFunction, tree } from "@jax-js/jax";
+import {
+  disable,
+  lora,
+  type LoraFactors,
+  type Modification,
+  noise,
+  scale,
+  surgicalTheater,
+} from "../src/jax.ts";
+import { batchOf, type Gpt, lossOf, makeGpt, matrixPaths, tenMillion } from "../tests/support/gpt.ts";
+import { leavesOf, startJaxMeter, useDevices } from "../tests/support/jax.ts";
+import { normals } from "../tests/support/normals.ts";
+import { median, printTable } from "./measure.ts";
+
+const ROUNDS = Number(process.argv[2] ?? 15);
+const RANK = 8;
+
+await useDevices("wasm");
+const params = makeGpt(tenMillion);
+const layers = matrixPaths(tenMillion);
+const [tokens, next] = batchOf(tenMillion, 4);
+
+let traces = 0;
+const loss = lossOf(tenMillion);
+const evaluate = jit(((tree: Gpt, x: np.Array, y: np.Array) => {
+  traces++;
+  return loss(tree, x, y);
+}) as never) as unknown as OwnedFunction<(...args: unknown[]) => np.Array>;
+const validate = (modified: Gpt): number => evaluate(modified, tokens.ref, next.ref).item();
+
+/** An adapter for every matrix of the blocks. */
+function adapter(): Readonly<Record<string, LoraFactors<np.Array>>> {
+  return Object.fromEntries(
+    layers.map((path, i) => {
+      const [inputs, outputs] = arrayAt(path).shape as [number, number];
+      const matrix = (rows: number, columns: number): np.Array =>
+        np.array(normals(rows * columns, 0.02, i), { shape: [rows, columns] });
+      return [path, { a: matrix(RANK, inputs), b: matrix(outputs, RANK) }];
+    }),
+  );
+}
+
+function arrayAt(path: string): np.Array {
+  return path
+    .split(".")
+    .reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], params) as np.Array;
+}
+
+/** Makes the kernels run that opening has asked for, as `theater.ready()` does. */
+function compute(modified: Gpt): void {
+  for (const leaf of leavesOf(modified)) leaf.ref.reshape([leaf.size]).slice([0, 1]).dataSync();
+}
+
+/** How long `run` takes, and what it returns. */
+function timed<R>(run: () => R): readonly [ms: number, result: R] {
+  const begin = performance.now();
+  const result = run();
+  return [performance.now() - begin, result];
+}
+
+interface Case {
+  readonly name: string;
+  readonly modification: Modification<np.Array>;
+  /** What opening may take, of a validation. */
+  readonly limit: number;
+}
+
+const cases: readonly Case[] = [
+  { name: "scale(0.9)", modification: scale(0.9), limit: 0.02 },
+  { name: "disable()", modification: disable(), limit: 0.02 },
+  {
+    name: `lora, rank ${RANK}`,
+    modification: lora(adapter(), { alpha: 16, loraRank: RANK, layout: "inOut" }),
+    limit: 0.08,
+  },
+  { name: "noise(0.01)", modification: noise({ std: 0.01, seed: 1 }), limit: Infinity },
+];
+
+const percent = (part: number): string => `${(100 * part).toFixed(2)} %`;
+const failures: string[] = [];
+
+function bench({ name, modification, limit }: Case): Readonly<Record<string, string | number>> {
+  const options = { modification, layers };
+  const times = {
+    plain: [] as number[],
+    again: [] as number[],
+    open: [] as number[],
+    computed: [] as number[],
+    inside: [] as number[],
+    close: [] as number[],
+  };
+  let [held, kernels] = [0, 0];
+  const first = traces;
+  // The first rounds are for compilers.
+  for (let round = -3; round < ROUNDS; round++) {
+    const meter = startJaxMeter();
+    const [plain] = timed(() => validate(tree.ref(params)));
+    const [again] = timed(() => validate(tree.ref(params)));
+    const [bytesBefore, kernelsBefore] = [meter.bytes(), meter.kernels()];
+    const [open, theater] = timed(() => surgicalTheater(params, options));
+    const [ready] = timed(() => compute(theater.params));
+    [held, kernels] = [meter.bytes() - bytesBefore, meter.kernels() - kernelsBefore];
+    const [inside] = timed(() => validate(theater.take()));
+    const [close] = timed(() => theater.close());
+    meter.stop();
+    if (round < 0) continue;
+    const computed = open + ready;
+    for (const [key, ms] of Object.entries({ plain, again, open, computed, inside, close }))
+      times[key as keyof typeof times].push(ms);
+  }
+  const base = median([...times.plain, ...times.again]);
+  const opening = median(times.open) / base;
+  if (opening > limit)
+    failures.push(`${name}: opening takes ${percent(opening)}, and may take ${percent(limit)}`);
+  if (traces > first) failures.push(`${name}: the function was traced ${traces - first} times again`);
+  const ratios = (all: readonly number[]): readonly number[] => all.map((ms, i) => ms / times.plain[i]!);
+  const apart = median(ratios(times.again).map((ratio) => Math.abs(ratio - 1)));
+  return {
+    wasm: name,
+    "validation, ms": base.toFixed(0),
+    "open, ms": median(times.open).toFixed(2),
+    "of a validation": percent(opening),
+    computed: percent(median(times.computed) / base),
+    "close, ms": median(times.close).toFixed(2),
+    "of it": percent(median(times.close) / base),
+    "inside / plain": median(ratios(times.inside)).toFixed(2),
+    noise: `± ${apart.toFixed(2)}`,
+    "held, MB": (held / 2 ** 20).toFixed(2),
+    kernels,
+    retraces: traces - first,
+  };
+}
+
+validate(tree.ref(params));
+const elements = leavesOf(params).reduce((sum, { size }) => sum + size, 0);
+console.log(
+  `${(elements / 1e6).toFixed(1)} million parameters, ${layers.length} matrices modified, ${ROUNDS} rounds`,
+);
+printTable(cases.map(bench));
+for (const failure of failures) console.error(failure);
+process.exitCode = failures.length > 0 ? 1 : 0;
