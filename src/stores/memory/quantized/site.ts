@@ -1,0 +1,95 @@
+/** A quantized parameter in memory as the theater sees it: its values are float32, its bytes those of the format. */
+import type { NumericArray } from "../../../dtypes/dtype.ts";
+import { fingerprint } from "../../../fingerprint.ts";
+import type { Bytes, Layer, Parameter, Site, Stage, Step, Technique } from "../../../store.ts";
+import { checkOperand, checkStep } from "../check.ts";
+import { intersect, overlapping, type Storage, storageOf } from "../storage.ts";
+import { costOfQuantized } from "./cost.ts";
+import { decodeAll, type QuantizedEntry } from "./entry.ts";
+import { QuantizedStage } from "./stage.ts";
+
+export class QuantizedSite implements Site<NumericArray> {
+  readonly #entry: QuantizedEntry;
+
+  constructor(entry: QuantizedEntry) {
+    this.#entry = entry;
+  }
+
+  get parameter(): Parameter {
+    return this.#entry.parameter;
+  }
+
+  get key(): Storage {
+    return this.#entry.storage;
+  }
+
+  *overlaps(): Iterable<Storage> {
+    for (const [i, array] of this.#entry.arrays.entries()) {
+      const own = i === 0 ? this.key : storageOf(array, `part of ${this.parameter.dtype}`);
+      yield* overlapping(array.buffer, own);
+    }
+  }
+
+  cost(technique: Technique, shown: readonly Layer<NumericArray>[], added: Layer<NumericArray>): Bytes {
+    return costOfQuantized(this.#entry, technique, shown, added);
+  }
+
+  stage(technique: Technique): Stage<NumericArray> {
+    return new QuantizedStage(this.#entry, technique === "copy");
+  }
+
+  /** Whatever a layer does, less than a copy is kept. */
+  scalesReversibly(): boolean {
+    return true;
+  }
+
+  fingerprint(): string {
+    return this.#entry.arrays.map(fingerprint).join();
+  }
+
+  read(): ArrayLike<number> {
+    return decodeAll(this.#entry);
+  }
+
+  check(step: Step<NumericArray>, role: string): void {
+    checkStep(step, { parameter: this.parameter, dtype: "float32" }, role);
+  }
+
+  checkOperand(value: NumericArray, shape: readonly number[], role: string): void {
+    checkOperand(value, shape, { parameter: this.parameter, dtype: "float32" }, role);
+  }
+
+  readOperand(value: NumericArray): ArrayLike<number> {
+    return value;
+  }
+
+  isLive({ buffer, byteOffset, byteLength }: NumericArray): boolean {
+    const given = { start: byteOffset, end: byteOffset + byteLength };
+    return this.#entry.arrays.some((array) => {
+      const own = { start: array.byteOffset, end: array.byteOffset + array.byteLength };
+      return array.buffer === buffer && intersect(own, given);
+    });
+  }
+
+  assertAlive(): void {
+    const { arrays, parameter } = this.#entry;
+    if (arrays.reduce((sum, { byteLength }) => sum + byteLength, 0) === parameter.bytes) return;
+    throw new TypeError(
+      `a buffer of ${JSON.stringify(parameter.name)} is detached: it was transferred, or its WebAssembly memory grew. ` +
+        "Nothing was changed. Make it anew from the array that is there now.",
+    );
+  }
+
+  average(previous: NumericArray | undefined, weight: number): NumericArray {
+    const values = decodeAll(this.#entry);
+    if (previous === undefined) return values;
+    for (let i = 0; i < values.length; i++) previous[i]! += weight * (values[i]! - previous[i]!);
+    return previous;
+  }
+
+  get averageBytes(): number {
+    return 4 * this.#entry.codec.length;
+  }
+
+  free(): void {}
+}
