@@ -5,7 +5,7 @@ import { lostInside } from "./closing.ts";
 import { totalBytes } from "./plan.ts";
 import { slots } from "./slots.ts";
 import { absoluteDifference } from "./statistics.ts";
-import type { Technique } from "./store.ts";
+import type { Realised, Technique } from "./store.ts";
 import type { Open } from "./theater-state.ts";
 
 /** The state of an open theater. All figures are bytes. */
@@ -26,6 +26,18 @@ export interface Report {
   readonly selected: readonly string[];
   /** What a selection matched but leaves out, and why. */
   readonly leftOut: readonly LeftOut[];
+  /** By name, how much of what was asked of quantized parameters their formats can show. */
+  readonly realised: ReadonlyMap<string, Realised>;
+}
+
+/** What became of the quantized ones. */
+function realisedOf<T>(targets: Open<T>["targets"]): ReadonlyMap<string, Realised> {
+  const all = new Map<string, Realised>();
+  for (const { site } of targets) {
+    const realised = slots.get(site.key)?.stage.realised;
+    if (realised !== undefined) all.set(site.parameter.name, realised);
+  }
+  return all;
 }
 
 /** How far one parameter is from its original now. */
@@ -50,6 +62,7 @@ export function reportOf<T>({ plan, targets }: Open<T>): Report {
     modificationsSummary: plan.modifications,
     selected: plan.parameters.map(({ name }) => name),
     leftOut: plan.leftOut,
+    realised: realisedOf(targets),
   };
 }
 

@@ -24,7 +24,9 @@ function violations(breaks: (module: Module, imported: string) => boolean): stri
 
 describe("src", () => {
   it("has the entry points of the package", () => {
-    expect(modules.map((module) => module.path)).toEqual(expect.arrayContaining(["index.ts", "tfjs.ts"]));
+    expect(modules.map((module) => module.path)).toEqual(
+      expect.arrayContaining(["index.ts", "jax.ts", "tfjs.ts"]),
+    );
   });
 
   it("imports only modules that exist, by their .ts name", () => {
@@ -44,8 +46,13 @@ describe("src", () => {
     );
   });
 
+  it("names jax-js only in stores/jax, jax and jax.ts", () => {
+    const mayName = (path: string): boolean => isPartOf(path, "jax") || isPartOf(path, "stores/jax");
+    expect(violations((module, name) => name.startsWith("@jax-js/") && !mayName(module.path))).toEqual([]);
+  });
+
   it("imports no package other than the optional peers", () => {
-    const peers = ["@tensorflow/tfjs-core", "@tensorflow/tfjs-layers"];
+    const peers = ["@jax-js/jax", "@tensorflow/tfjs-core", "@tensorflow/tfjs-layers"];
     expect(violations((module, name) => module.external.includes(name) && !peers.includes(name))).toEqual([]);
   });
 
@@ -58,6 +65,24 @@ describe("src", () => {
       ["random", "dtypes", "modifications", "reversible"].some((name) => isPartOf(path, name));
     const isAbove = (path: string): boolean => isPartOf(path, "stores") || isPartOf(path, "theater");
     expect(violations((module, name) => isLeaf(module.path) && isAbove(name))).toEqual([]);
+  });
+
+  it("keeps formats a leaf, which only its entry point knows", () => {
+    const mayKnow = [
+      "dtypes",
+      "errors",
+      "hints",
+      "plain",
+      "dispose",
+      "drive",
+      "modifications/adapter",
+      "formats",
+    ];
+    const isFormat = (path: string): boolean => isPartOf(path, "formats");
+    expect(
+      violations((module, name) => isFormat(module.path) && !mayKnow.some((known) => isPartOf(name, known))),
+    ).toEqual([]);
+    expect(violations((module, name) => isFormat(name) && !isFormat(module.path))).toEqual([]);
   });
 
   it("has no module over 300 lines", () => {

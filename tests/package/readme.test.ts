@@ -13,7 +13,14 @@ interface Block {
 }
 
 /** The pages whose examples are run. */
-const pages = ["README.md", "docs/tensorflow.md", "docs/reversible.md"];
+const pages = [
+  "README.md",
+  "docs/jax.md",
+  "docs/tensorflow.md",
+  "docs/adapters.md",
+  "docs/reversible.md",
+  "docs/formats.md",
+];
 
 /** The blocks of a page fenced as exactly `ts`; each is a program of its own. */
 function readBlocks(page: string): Block[] {
@@ -32,7 +39,12 @@ describe("the documentation", () => {
 
   beforeAll(async () => {
     folder = await freshFolder("readme");
-    await install(folder, [packedTarball(), "@tensorflow/tfjs@^4.22.0", "tsx@^4.23.0"]);
+    await install(folder, [
+      packedTarball(),
+      "@jax-js/jax@^0.1.25",
+      "@tensorflow/tfjs@^4.22.0",
+      "tsx@^4.23.0",
+    ]);
     for (const { file, code } of blocks) await writeFile(join(folder, file), code);
   });
   afterAll(() => remove(folder));

@@ -33,10 +33,22 @@ describe("the tarball", () => {
     expect(modules.flatMap((module) => module.external)).toEqual([]);
   });
 
-  it("reaches only the optional peers from ./tfjs", () => {
-    const external = reachable(join(installed, "dist"), "tfjs.js").flatMap((module) => module.external);
-    const peers = ["@tensorflow/tfjs-core", "@tensorflow/tfjs-layers"];
-    expect(external).toContain("@tensorflow/tfjs-core");
+  it("reaches nothing outside the package from ./formats", () => {
+    const modules = reachable(join(installed, "dist"), "formats.js");
+    expect(modules.map((module) => module.path)).toContain("formats/read-peft.js");
+    expect(modules.flatMap((module) => module.external)).toEqual([]);
+  });
+
+  it.each([
+    {
+      entry: "tfjs",
+      engine: "@tensorflow/tfjs-core",
+      peers: ["@tensorflow/tfjs-core", "@tensorflow/tfjs-layers"],
+    },
+    { entry: "jax", engine: "@jax-js/jax", peers: ["@jax-js/jax"] },
+  ])("reaches only the optional peers from ./$entry", ({ entry, engine, peers }) => {
+    const external = reachable(join(installed, "dist"), `${entry}.js`).flatMap((module) => module.external);
+    expect(external).toContain(engine);
     expect(external.filter((name) => !peers.includes(name))).toEqual([]);
   });
 
@@ -54,10 +66,13 @@ describe("the tarball", () => {
     expect(filesUnder(join(installed, "dist"), "")).toEqual(built.sort());
   });
 
-  it.each(["index.d.ts", "tfjs.d.ts"])("brings the types of `using` with %s", (name) => {
-    const text = readFileSync(join(installed, "dist", name), "utf8");
-    expect(text).toContain('/// <reference lib="esnext.disposable" preserve="true" />');
-  });
+  it.each(["formats.d.ts", "index.d.ts", "jax.d.ts", "tfjs.d.ts"])(
+    "brings the types of `using` with %s",
+    (name) => {
+      const text = readFileSync(join(installed, "dist", name), "utf8");
+      expect(text).toContain('/// <reference lib="esnext.disposable" preserve="true" />');
+    },
+  );
 });
 
 describe("the packaging", () => {
@@ -68,5 +83,6 @@ describe("the packaging", () => {
   it("resolves for every ESM consumer that attw knows", async () => {
     const output = await run(tool("attw"), [packedTarball(), "--profile", "esm-only", "--no-color"], root);
     expect(output).toContain('"surgical-theater/tfjs"');
+    expect(output).toContain('"surgical-theater/jax"');
   });
 });

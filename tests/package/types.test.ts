@@ -41,15 +41,29 @@ export type Typed = Options<never>;
 `;
 }
 
+/** A consumer of files: disposable too, and its results are typed arrays by dtype. */
+const files = `
+import { type FileTensor, type Folder, loraOf, openSafetensors, readPeft } from "surgical-theater/formats";
+
+export async function read(bytes: Uint8Array, folder: Folder): Promise<Float32Array | undefined> {
+  await using file = await openSafetensors(bytes);
+  const tensor: FileTensor = await file.read("w");
+  const { adapter } = loraOf(await readPeft(folder), file.tensors.keys());
+  return tensor.dtype === "float32" ? tensor.data : adapter["w"]?.a;
+}
+`;
+
 const resolutions = {
   NodeNext: { module: "NodeNext", moduleResolution: "NodeNext" },
   Bundler: { module: "ESNext", moduleResolution: "Bundler" },
 };
 
-/** Our types pass a full check with nothing but ES2022; those of TensorFlow.js itself do not. */
+/** Our types pass a full check with nothing but ES2022; those of engines do not. */
 const entries = [
   { entry: "surgical-theater", file: "core.ts", skipLibCheck: false },
   { entry: "surgical-theater/tfjs", file: "tfjs.ts", skipLibCheck: true },
+  { entry: "surgical-theater/jax", file: "jax.ts", skipLibCheck: true },
+  { entry: "surgical-theater/formats", file: "formats.ts", skipLibCheck: false },
 ];
 
 const combinations = versions.flatMap((version) =>
@@ -71,9 +85,15 @@ describe("types", () => {
       );
     }
     folder = await freshFolder("types");
-    const engines = ["@tensorflow/tfjs-core@^4.22.0", "@tensorflow/tfjs-layers@^4.22.0"];
+    const engines = [
+      "@jax-js/jax@^0.1.25",
+      "@tensorflow/tfjs-core@^4.22.0",
+      "@tensorflow/tfjs-layers@^4.22.0",
+    ];
     await install(folder, [packedTarball(), ...engines]);
-    for (const { entry, file } of entries) await writeFile(join(folder, file), consumer(entry));
+    for (const { entry, file } of entries) {
+      await writeFile(join(folder, file), file === "formats.ts" ? files : consumer(entry));
+    }
   });
   afterAll(() => remove(folder));
 
