@@ -5,9 +5,11 @@
 import { type Operation, wait } from "./drive.ts";
 import { ModificationError } from "./errors.ts";
 import { kindOf, type Modification } from "./modification.ts";
-import type { Facts, Needs } from "./modifications/kind.ts";
+import type { Facts, NeededNorms, Needs } from "./modifications/kind.ts";
+import { rootsOfOutputs, squaresOfOutputs } from "./norms.ts";
+import { packed, withoutPadding } from "./shard.ts";
 import { slots } from "./slots.ts";
-import { MagnitudeSelection, standardDeviation } from "./statistics.ts";
+import { deviationOf, MagnitudeSelection, Moments } from "./statistics.ts";
 import type { Site } from "./store.ts";
 
 type AnyModification = Modification<unknown>;
@@ -15,13 +17,20 @@ type AnyModification = Modification<unknown>;
 /** Magnitudes that a share of all targets' weights does not exceed, by the modification that asks for it. */
 export type Quantiles = ReadonlyMap<AnyModification, number>;
 
+/** The values of the original, or of the part of it that is here. */
 function* readOriginal<T>(site: Site<T>): Operation<ArrayLike<number>> {
-  return yield* wait(slots.get(site.key)?.stage.read("original") ?? site.read());
+  const values = yield* wait(slots.get(site.key)?.stage.read("original") ?? site.read());
+  return site.shard === undefined ? values : withoutPadding(values, site.shard.runs);
 }
 
 /** The standard deviation of the original, which `asking` needs. */
-function stdOf(original: ArrayLike<number>, name: string, asking: AnyModification): number {
-  const std = standardDeviation(original);
+function* stdOf<T>(site: Site<T>, original: ArrayLike<number>, asking: AnyModification): Operation<number> {
+  const { name } = site.parameter;
+  const moments = new Moments();
+  moments.add(original);
+  const parts = moments.toParts();
+  if (site.shard !== undefined) yield* site.shard.sum(parts);
+  const std = deviationOf(parts);
   if (Number.isFinite(std)) return std;
   throw new ModificationError(
     "non_finite",
@@ -31,14 +40,27 @@ function stdOf(original: ArrayLike<number>, name: string, asking: AnyModificatio
   );
 }
 
-/** Counts the magnitudes of a parameter. @throws ModificationError `non_finite` if there is a NaN among them */
-function count(
-  selection: MagnitudeSelection,
-  original: ArrayLike<number>,
-  name: string,
+/** The magnitude that a share of the originals' values does not exceed: each is looked at twice, one at a time. */
+function* quantileOf<T>(
+  sites: readonly Site<T>[],
+  share: number,
   asking: AnyModification,
-): void {
-  if (selection.count(original)) return;
+): Operation<number> {
+  const selection = new MagnitudeSelection();
+  for (const site of sites) {
+    const counts = selection.count(yield* readOriginal(site));
+    if (site.shard !== undefined) yield* site.shard.sum(counts);
+    if (!selection.add(counts)) refuseNaN(site.parameter.name, asking);
+  }
+  selection.find(share);
+  for (const site of sites) {
+    const candidates = selection.candidatesOf(yield* readOriginal(site));
+    selection.collect(site.shard === undefined ? candidates : yield* site.shard.concat(candidates));
+  }
+  return selection.result;
+}
+
+function refuseNaN(name: string, asking: AnyModification): never {
   throw new ModificationError(
     "non_finite",
     name,
@@ -46,35 +68,48 @@ function count(
   );
 }
 
+/** What each output of a parameter with its low-rank delta has as its norm. */
+function* normsOf<T>(
+  site: Site<T>,
+  original: ArrayLike<number>,
+  { delta, a, b }: NeededNorms,
+  operands: readonly ArrayLike<number>[],
+): Operation<Float64Array> {
+  const { shape } = site.parameter;
+  const size = shape.reduce((product, length) => product * length, 1);
+  const whole = [{ global: 0, local: 0, length: size }];
+  const { shard } = site;
+  const squares = squaresOfOutputs(shape, delta, {
+    original,
+    a: operands[a]!,
+    b: operands[b]!,
+    runs: shard === undefined ? whole : packed(shard.runs),
+  });
+  if (shard !== undefined) yield* shard.sum(squares);
+  return rootsOfOutputs(squares);
+}
+
 /** Reads what is needed of one parameter: the original once, whatever asks for it. */
 export function factsReader<T>(
   site: Site<T>,
   quantiles: Quantiles,
 ): (asking: AnyModification, needs: Needs) => Operation<Facts> {
-  const { name } = site.parameter;
   let values: ArrayLike<number> | undefined;
-  return function* read(asking, { std = false, original = false, quantile, operands = [] }) {
+  return function* read(asking, { std = false, norms, quantile, operands = [] }) {
     const given: ArrayLike<number>[] = [];
     for (const { value } of operands) given.push(yield* wait(site.readOperand(value as T)));
-    const isOwn = quantile?.over === "parameter";
-    if (std || original || isOwn) values ??= yield* readOriginal(site);
-    let magnitude = quantiles.get(asking) ?? 0;
-    if (isOwn) {
-      const selection = new MagnitudeSelection();
-      count(selection, values!, name, asking);
-      selection.collect(values!, quantile.of);
-      magnitude = selection.result;
-    }
+    if (std || norms !== undefined) values ??= yield* readOriginal(site);
+    const own = quantile?.over === "parameter" ? yield* quantileOf([site], quantile.of, asking) : undefined;
     return {
-      std: std ? stdOf(values!, name, asking) : 1,
-      quantile: magnitude,
-      original: values ?? [],
+      std: std ? yield* stdOf(site, values!, asking) : 1,
+      quantile: own ?? quantiles.get(asking) ?? 0,
+      norms: norms === undefined ? new Float64Array(0) : yield* normsOf(site, values!, norms, given),
       operands: given,
     };
   };
 }
 
-/** The quantiles that are asked for over all targets together: each parameter is read twice, one at a time. */
+/** The quantiles that are asked for over all targets together. */
 export function* overallQuantiles<T>(
   targets: ReadonlyMap<Site<T>, readonly AnyModification[]>,
 ): Operation<Quantiles> {
@@ -87,13 +122,8 @@ export function* overallQuantiles<T>(
   }
   const quantiles = new Map<AnyModification, number>();
   for (const [asking, share] of shares) {
-    const selection = new MagnitudeSelection();
-    const sites = [...targets].filter(([, modifications]) => modifications.includes(asking));
-    for (const [site] of sites) {
-      count(selection, yield* readOriginal(site), site.parameter.name, asking);
-    }
-    for (const [site] of sites) selection.collect(yield* readOriginal(site), share);
-    quantiles.set(asking, selection.result);
+    const sites = [...targets].filter(([, all]) => all.includes(asking)).map(([site]) => site);
+    quantiles.set(asking, yield* quantileOf(sites, share, asking));
   }
   return quantiles;
 }

@@ -1,15 +1,53 @@
-/** Statistics of host values, in float64 and in index order, so that they are the same on every store. */
+/** Statistics of host values, the same on every store, and for parts of a parameter as for the whole. */
+import { ExactSum, PARTS, quotient, sumOfParts } from "./exact-sum.ts";
 
-/** Population standard deviation; two passes. NaN if a value is NaN or infinite. */
-export function standardDeviation(values: ArrayLike<number>): number {
-  const n = values.length;
-  if (n === 0) return 0;
-  let sum = 0;
-  for (let i = 0; i < n; i++) sum += values[i]!;
-  const mean = sum / n;
-  let squares = 0;
-  for (let i = 0; i < n; i++) squares += (values[i]! - mean) ** 2;
-  return Math.sqrt(squares / n);
+/** x · x − square, which is a float64 itself (Dekker 1971); 0 where that is out of range. */
+function roundingOfSquare(x: number, square: number): number {
+  const scaled = x * 134217729;
+  const high = scaled - (scaled - x);
+  const low = x - high;
+  const rest = high * high - square + 2 * high * low + low * low;
+  return Number.isFinite(rest) ? rest : 0;
+}
+
+/** Sums that a standard deviation follows from: exact, so that parts of a parameter can be summed anywhere. */
+export class Moments {
+  readonly #sum = new ExactSum();
+  readonly #squares = new ExactSum();
+  #count = 0;
+
+  add(values: ArrayLike<number>): void {
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!;
+      const square = value * value;
+      this.#sum.add(value);
+      this.#squares.add(square);
+      // Of a float32 the square is a float64.
+      if (Math.fround(value) !== value) this.#squares.add(roundingOfSquare(value, square));
+    }
+    this.#count += values.length;
+  }
+
+  /** As numbers that can be added to those of other parts. */
+  toParts(): Float64Array {
+    const parts = new Float64Array(2 * PARTS + 1);
+    this.#sum.toParts(parts.subarray(0, PARTS));
+    this.#squares.toParts(parts.subarray(PARTS, 2 * PARTS));
+    parts[2 * PARTS] = this.#count;
+    return parts;
+  }
+}
+
+/** Population standard deviation from added-up parts of {@link Moments}; NaN if a value, or its square, is not finite. */
+export function deviationOf(parts: Float64Array): number {
+  const sum = sumOfParts(parts.subarray(0, PARTS));
+  const squares = sumOfParts(parts.subarray(PARTS, 2 * PARTS));
+  const count = BigInt(parts[2 * PARTS]!);
+  if (sum === undefined || squares === undefined) return NaN;
+  if (count === 0n) return 0;
+  // Units of 2^-2148: the square of that of sums.
+  const variance = ((count * squares) << 1074n) - sum * sum;
+  return Math.sqrt(quotient(variance < 0n ? 0n : variance, count * count, -2148));
 }
 
 /** Mean and largest absolute difference. */
@@ -37,52 +75,62 @@ function upperBits(magnitude: number): number {
   return scratch.getUint32(0) >>> 15;
 }
 
+/** How many different {@link upperBits} there are. */
+const BINS = 65536;
+
 /**
- * The k-th smallest magnitude of many values, exactly, without a copy of them: the values are looked at twice, to count
- * them by the upper bits of their magnitude, and to collect those that have the upper bits of the one that is looked for.
+ * The k-th smallest magnitude of many values, exactly, without a copy of them: they are looked at twice, to count them by
+ * the upper bits of their magnitudes, and to collect those that have the upper bits of the one that is looked for.
  */
 export class MagnitudeSelection {
-  readonly #counts = new Uint32Array(65536);
-  #total = 0;
+  readonly #counts = new Float64Array(BINS);
   /** Which of all magnitudes in order is looked for, from 1 on; 0 for none of them. */
-  #rank = -1;
+  #rank = 0;
   /** Upper bits of the one that is looked for, and how many magnitudes have smaller ones. */
-  #bin = 0;
+  #bin = -1;
   #below = 0;
-  /** Those with the same upper bits. */
-  #candidates = new Float64Array(0);
-  #collected = 0;
+  readonly #candidates: number[] = [];
 
-  /** Counts values. Returns false if there is a NaN among them. */
-  count(values: ArrayLike<number>): boolean {
+  /** How many values there are by upper bits, and behind these how many are NaN. */
+  count(values: ArrayLike<number>): Float64Array {
+    const counts = new Float64Array(BINS + 1);
     for (let i = 0; i < values.length; i++) {
       const magnitude = Math.abs(values[i]!);
-      if (Number.isNaN(magnitude)) return false;
-      this.#counts[upperBits(magnitude)]!++;
+      counts[Number.isNaN(magnitude) ? BINS : upperBits(magnitude)]!++;
     }
-    this.#total += values.length;
-    return true;
+    return counts;
   }
 
-  /** Looks at all values that were counted once more. `share`: the same each time, from 0 to 1. */
-  collect(values: ArrayLike<number>, share: number): void {
-    if (this.#rank < 0) this.#find(Math.round(share * this.#total));
+  /** Adds counts. Returns false if there was a NaN. */
+  add(counts: Float64Array): boolean {
+    for (let bin = 0; bin < BINS; bin++) this.#counts[bin]! += counts[bin]!;
+    return counts[BINS] === 0;
+  }
+
+  /** Looks for the magnitude that a share of all values, from 0 to 1, does not exceed. */
+  find(share: number): void {
+    this.#rank = Math.round(share * this.#counts.reduce((sum, count) => sum + count, 0));
     if (this.#rank === 0) return;
+    this.#bin = 0;
+    while (this.#below + this.#counts[this.#bin]! < this.#rank) this.#below += this.#counts[this.#bin++]!;
+  }
+
+  /** The magnitudes with the same upper bits. */
+  candidatesOf(values: ArrayLike<number>): Float64Array {
+    const found: number[] = [];
     for (let i = 0; i < values.length; i++) {
       const magnitude = Math.abs(values[i]!);
-      if (upperBits(magnitude) === this.#bin) this.#candidates[this.#collected++] = magnitude;
+      if (upperBits(magnitude) === this.#bin) found.push(magnitude);
     }
+    return Float64Array.from(found);
   }
 
-  #find(rank: number): void {
-    this.#rank = rank;
-    if (rank === 0) return;
-    while (this.#below + this.#counts[this.#bin]! < rank) this.#below += this.#counts[this.#bin++]!;
-    this.#candidates = new Float64Array(this.#counts[this.#bin]!);
+  collect(candidates: Float64Array): void {
+    for (const candidate of candidates) this.#candidates.push(candidate);
   }
 
-  /** The magnitude that the share of values does not exceed; −1 if the share is less than half a value. */
+  /** The magnitude that the share does not exceed; −1 if it is less than half a value. */
   get result(): number {
-    return this.#rank <= 0 ? -1 : this.#candidates.sort()[this.#rank - this.#below - 1]!;
+    return this.#rank === 0 ? -1 : Float64Array.from(this.#candidates).sort()[this.#rank - this.#below - 1]!;
   }
 }

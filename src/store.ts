@@ -4,6 +4,8 @@
  * modification reaches it only as the four {@link Step}s.
  */
 
+import type { Shard } from "./shard.ts";
+
 /**
  * How the original comes back. `swap`: the kept handle is exchanged back. `stream`: the modified values exist only
  * while a kernel uses them. `reversible`: the inverse is computed from what is shown and a few parked bits. `plane`:
@@ -224,6 +226,8 @@ export interface Stage<T> {
 /** A store's place for one parameter. */
 export interface Site<T> {
   readonly parameter: Parameter;
+  /** Where the parameter is one part of several; `read` and `readOperand` give that part. */
+  readonly shard?: Shard<T>;
   /** Same storage, same key: theaters on one storage meet here. */
   readonly key: object;
   /** Keys of other storages that share some but not all of this one's bytes. */

@@ -4,7 +4,7 @@
  */
 import { describeValue, ModificationError } from "../errors.ts";
 import { didYouMean } from "../hints.ts";
-import { isQuantizedFormat, type Parameter, type Step } from "../store.ts";
+import { isQuantizedFormat, type LowRank, type Parameter, type Step } from "../store.ts";
 
 /** An array of a modification's own whose values are needed on the host. */
 export interface NeededOperand {
@@ -15,12 +15,20 @@ export interface NeededOperand {
   readonly role: string;
 }
 
+/** Norms of the outputs of a parameter to which a low-rank delta is added. */
+export interface NeededNorms {
+  readonly delta: Pick<LowRank<unknown>, "scaling" | "loraRank" | "layout">;
+  /** Which of the operands are its factors. */
+  readonly a: number;
+  readonly b: number;
+}
+
 /** What must be read before a modification can be lowered to the steps for one parameter. */
 export interface Needs {
   /** The standard deviation of the original. */
   readonly std?: boolean;
-  /** The values of the original. */
-  readonly original?: boolean;
+  /** The norms of all outputs of the original with a delta. */
+  readonly norms?: NeededNorms;
   /** The magnitude that this share of the original's values do not exceed. */
   readonly quantile?: { readonly of: number; readonly over: "parameter" | "targets" };
   readonly operands?: readonly NeededOperand[];
@@ -33,8 +41,8 @@ export const needsNothing: Needs = {};
 export interface Facts {
   readonly std: number;
   readonly quantile: number;
-  /** Lent: not to be written. */
-  readonly original: ArrayLike<number>;
+  /** By output. */
+  readonly norms: Float64Array;
   /** In the order of {@link Needs.operands}. Lent: not to be written. */
   readonly operands: readonly ArrayLike<number>[];
 }

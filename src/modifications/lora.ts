@@ -147,23 +147,17 @@ export const loraKind: Kind<Lora<unknown>> = {
   needs(lora, parameter) {
     const found = findFor(lora, parameter);
     if (found.magnitude === undefined) return needsNothing;
-    return { original: true, operands: operandsOf(found, parameter) };
+    return { norms: { delta: found.delta, a: 0, b: 1 }, operands: operandsOf(found, parameter) };
   },
   steps(lora, parameter, { facts }) {
     const { delta, magnitude } = findFor(lora, parameter);
     const steps: Step<unknown>[] = delta.scaling === 0 ? [] : [{ op: "add", delta }];
     if (magnitude === undefined) return steps;
     const { outputs, axis } = matrixOf(parameter.shape, delta.layout);
-    let factors = new Float32Array(outputs).fill(1);
-    if (facts !== undefined) {
-      const [a, b, ofMagnitude] = facts.operands;
-      factors = doraFactors(parameter, delta, {
-        original: facts.original,
-        a: a!,
-        b: b!,
-        magnitude: ofMagnitude!,
-      });
-    }
+    const factors =
+      facts === undefined
+        ? new Float32Array(outputs).fill(1)
+        : doraFactors(parameter, facts.norms, facts.operands[2]!);
     return [...steps, { op: "scale", by: { axis, factors } }];
   },
 };

@@ -207,7 +207,7 @@ describe("DoRA refuses", () => {
       weights: [Infinity, 2, 3, 4, 5, 6],
       change: {},
       code: "non_finite",
-      says: ["output 0", "norm Infinity"],
+      says: ["output 0", "norm NaN"],
     },
     {
       name: "a magnitude of another size",

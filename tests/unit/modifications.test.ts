@@ -138,7 +138,7 @@ describe("steps", () => {
   const stepsOf = (modification: Modification<unknown>, std = 1, of = kernel!): unknown =>
     kindOf(modification).steps(modification, of, {
       seed: 9,
-      facts: { std, original: [], quantile: 0, operands: [] },
+      facts: { std, norms: new Float64Array(0), quantile: 0, operands: [] },
     });
 
   it("of a scale are one factor", () => {

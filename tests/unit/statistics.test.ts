@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { absoluteDifference, standardDeviation } from "../../src/statistics.ts";
+import { absoluteDifference, deviationOf, Moments } from "../../src/statistics.ts";
 
-describe("standardDeviation", () => {
+/** Of a whole parameter. */
+function standardDeviation(values: ArrayLike<number>): number {
+  const moments = new Moments();
+  moments.add(values);
+  return deviationOf(moments.toParts());
+}
+
+describe("the standard deviation", () => {
   it.each([
     { values: [], std: 0 },
     { values: [5], std: 0 },
