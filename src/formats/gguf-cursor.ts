@@ -8,12 +8,14 @@ const WINDOW = 1 << 18;
 /** Most tensors, pairs, elements of an array, and bytes of a string: ggml's limit. */
 const MOST = 2 ** 30;
 
+const EMPTY = new DataView(new ArrayBuffer(0));
+
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** A position in a file. `has`, or `need`, comes before what is taken; nothing is allocated that the file does not have. */
 export class Cursor {
   readonly source: ByteSource;
-  #window: DataView = new DataView(new ArrayBuffer(0));
+  #window: DataView = EMPTY;
   /** Position of the window in the file. */
   #start = 0;
   /** Position in the window. */
@@ -104,8 +106,11 @@ export class Cursor {
   async bytes(length: number): Promise<Bytes> {
     if (!this.has(length)) {
       // Straight from the source: a window would be a second copy.
-      const bytes = await readBytes(this.source, this.at, length);
-      this.#start += length;
+      const start = this.at;
+      const bytes = await readBytes(this.source, start, length);
+      this.#window = EMPTY;
+      this.#start = start + length;
+      this.#at = 0;
       return bytes;
     }
     const bytes = new Uint8Array(this.#window.buffer.slice(this.#at, this.#at + length) as ArrayBuffer);

@@ -58,7 +58,7 @@ export class Gguf extends OpenedFile<GgufTensorInfo> {
     return new UnsupportedError(
       "dtype",
       `${titleOf(this.#source)}: ${quoted(name)} is ${what}. No model was changed. ` +
-        "Convert it to Q8_0, Q4_0 or F16 with ggml's quantize tool.",
+        "Convert it, such as with ggml's quantize tool, or leave it out.",
     );
   }
 

@@ -39,7 +39,7 @@ export function writeGguf(tensors: Iterable<GgufTensorToWrite>, metadata: GgufMe
     GgufValue | string,
   ][];
   for (const [key, value] of given) {
-    values.set(key, typeof value === "string" ? { type: "string", value } : checkValue(key, value));
+    values.set(key, checkValue(key, typeof value === "string" ? { type: "string", value } : value));
   }
   const entries = [...tensors].map(check);
   const names = new Set<string>();

@@ -161,7 +161,9 @@ export function bnb4BitCodec({ format, shape, codes, blockSize, absmax }: Bnb4Bi
     codes: { ...regionOf(codes, 1), elements: 2 },
     ...(isPlain ? {} : { common: absmax.offset }),
     scales: (isPlain ? [absmax] : [absmax.absmax, absmax.offset]).map((array) => regionOf(array, 4)),
-    state: isPlain ? [regionOf(absmax, 4)] : [regionOf(absmax.codes, 1), regionOf(absmax.absmax, 4)],
+    state: (isPlain ? [absmax] : [absmax.codes, absmax.absmax, absmax.offset]).map((array) =>
+      regionOf(array, array.BYTES_PER_ELEMENT),
+    ),
     decode(first, out) {
       for (let at = 0; at < out.length; at += blockSize) {
         const block = (first + at) / blockSize;

@@ -37,7 +37,7 @@ export interface Codec {
   readonly parts?: Parts;
   /** What `scale` changes. */
   readonly scales: readonly Region[];
-  /** What `setScales` changes: the same, or more. */
+  /** What `setScales` and `scale` change. */
   readonly state: readonly Region[];
   /** Writes elements `first` and following to `out`, as many as it is long. */
   decode(first: number, out: Float32Array): void;

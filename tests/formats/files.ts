@@ -87,6 +87,17 @@ export const reference: Uint8Array = Buffer.from(
   "hex",
 );
 
+/** A generator of numbers below `n`, the same for the same seed. */
+export function below(seed: number): (n: number) => number {
+  let state = seed;
+  return (n) => {
+    state = (state + 0x9e3779b9) | 0;
+    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
+    return ((mixed ^ (mixed >>> 15)) >>> 0) % n;
+  };
+}
+
 /** What `run` rejects with. */
 export async function rejection(run: Promise<unknown>): Promise<unknown> {
   return run.then(

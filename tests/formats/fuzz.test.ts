@@ -13,21 +13,10 @@ import {
   writeShardedSafetensors,
 } from "../../src/formats.ts";
 import { smallFloats } from "../support/bits.ts";
-import { counted, countedFolder, gathered, type Log, newLog, reference } from "./files.ts";
+import { below, counted, countedFolder, gathered, type Log, newLog, reference } from "./files.ts";
 
 /** Files for each of the three kinds; 25,500 together. */
 const FILES = 8500;
-
-/** A generator of numbers below `n`, the same for the same seed. */
-function below(seed: number): (n: number) => number {
-  let state = seed;
-  return (n) => {
-    state = (state + 0x9e3779b9) | 0;
-    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
-    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
-    return ((mixed ^ (mixed >>> 15)) >>> 0) % n;
-  };
-}
 
 /** What is put into text: what means something to the formats, and what is too large, deep or odd. */
 const pieces = [

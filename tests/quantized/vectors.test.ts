@@ -6,6 +6,7 @@ import { crc32 } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { bnb4BitCodec } from "../../src/quantized/bnb-4bit.ts";
 import { bnbInt8Codec } from "../../src/quantized/bnb-int8.ts";
+import { dynamicMap } from "../../src/quantized/dynamic-map.ts";
 import { ggufBlocksCodec } from "../../src/quantized/gguf-blocks.ts";
 import type { Codec } from "../../src/quantized/codec.ts";
 import { decodeKQuant } from "../../src/quantized/k-quants.ts";
@@ -85,24 +86,7 @@ describe.each([
 });
 
 describe("nested absmax", () => {
-  /** The signed dynamic map of 8 bits: `create_dynamic_map(True, 7, 8)`. */
-  const map = (() => {
-    const { fround } = Math;
-    const values = [0, 1];
-    for (let i = 0; i < 7; i++) {
-      const count = 2 ** i;
-      const step = fround(fround(fround(1) - fround(0.1)) / count);
-      // as torch.linspace in float32: from both ends, with fused multiplications
-      const boundary = (j: number): number =>
-        j < (count + 1) / 2 ? fround(fround(0.1) + step * j) : fround(1 - step * (count - j));
-      for (let j = 0; j < count; j++) {
-        const middle = fround(fround(boundary(j) + boundary(j + 1)) / 2);
-        const value = fround(middle * fround(10 ** (i - 6)));
-        values.push(value, -value);
-      }
-    }
-    return Float32Array.from(values).sort();
-  })();
+  const map = dynamicMap();
 
   it("encodes and decodes as the reference", () => {
     expect(crcOf(map)).toBe("1b137aeb");

@@ -24,7 +24,7 @@ export function quantizedEntry(
 }
 
 /** All values, as float32. */
-export function decodeAll({ codec }: QuantizedEntry): Float32Array<ArrayBuffer> {
+export function decodeAll({ codec }: QuantizedEntry): Float32Array {
   const values = new Float32Array(codec.length);
   codec.decode(0, values);
   return values;

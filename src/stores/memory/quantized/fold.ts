@@ -49,7 +49,7 @@ function refuseInfinite({ blockLength }: Codec, values: Float32Array, scales: Fl
     const from = block * blockLength;
     const largest = largestOf(bits, from, Math.min(values.length, from + blockLength));
     if (!Number.isFinite(largest)) continue;
-    throw new ValueRangeError(`values as large as ${largest} are beyond what the format can hold`);
+    throw new ValueRangeError(`the format cannot hold values as large as ${largest}`);
   }
 }
 

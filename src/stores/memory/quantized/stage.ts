@@ -130,7 +130,9 @@ export class QuantizedStage implements Stage<NumericArray> {
     open.set(this.#entry.storage, this);
     withinRange(this.#entry.parameter, () => {
       const steps = layers.flatMap((layer) => layer.steps);
-      if (areRepeatable(layers) && steps.every(isPlain)) this.#takeAll(steps);
+      // What is kept stays as it was made, whatever has become of what the user has lent.
+      const isKept = layers[0] === this.#lowest?.layer || steps.some((step) => this.#kept.has(step));
+      if (!isKept && areRepeatable(layers) && steps.every(isPlain)) this.#takeAll(steps);
       else this.#takeEach(layers);
     });
   }
