@@ -1,9 +1,20 @@
 /** The modified tree of one theater, for as long as it is open. */
-import { TheaterStateError } from "../errors.ts";
-import { alias, free, type JaxArray } from "../stores/jax/arrays.ts";
-import { type JaxModel, jaxModel } from "../stores/jax/model.ts";
+import { TheaterStateError, UnsupportedError } from "../errors.ts";
+import { alias, free, isTraced, type JaxArray } from "../stores/jax/arrays.ts";
+import { type JaxModel, type JaxSite, jaxModel } from "../stores/jax/model.ts";
 import { exchangeArrays, observed } from "../stores/jax/tree.ts";
 import { warnOfHolders, warnOfMixedDevices } from "./warnings.ts";
+
+/** What a theater frees at closing would be part of the program that is traced. */
+function refuseTraced(sites: readonly JaxSite[]): void {
+  const traced = sites.find(({ array }) => isTraced(array));
+  if (traced === undefined) return;
+  throw new UnsupportedError(
+    "engine",
+    `${JSON.stringify(traced.parameter.name)} has no values yet: the theater would open in a function that jit, grad or ` +
+      "vmap is tracing. Nothing was changed. Open it around the call of that function, or use overlay.",
+  );
+}
 
 /** Hands out trees in which every array is the theater's own. */
 export class ModifiedTree<P> {
@@ -13,10 +24,11 @@ export class ModifiedTree<P> {
   #params: P | undefined;
   #isUsed = false;
 
-  /** @throws TypeError, UnsupportedError for what is not a tree of arrays */
+  /** @throws TypeError, UnsupportedError for what is not a tree of arrays with values */
   constructor(params: P) {
     this.#original = params;
     this.model = jaxModel(params, () => this.#free());
+    refuseTraced(this.model.sites);
     warnOfMixedDevices(this.model.sites);
     warnOfHolders(this.model.sites);
   }

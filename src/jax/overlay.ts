@@ -8,7 +8,7 @@ import { checkOptions } from "../options.ts";
 import { type Scalar, traced } from "../stores/jax/arithmetic.ts";
 import type { JaxArray } from "../stores/jax/arrays.ts";
 import { jaxModel } from "../stores/jax/model.ts";
-import { type Means, type Operation, operationOf } from "../stores/jax/steps.ts";
+import { checkArray, type Means, type Operation, operationOf } from "../stores/jax/steps.ts";
 import { arraysOf, exchangeArrays } from "../stores/jax/tree.ts";
 import { chooseTargets } from "../targets.ts";
 
@@ -31,10 +31,13 @@ export type Overlaid<P, A extends readonly unknown[], R> = OwnedFunction<
 const means: Means = {
   arithmetic: traced,
   zeros: (like) => np.zerosLike(like),
-  compute: (value, by, { name, dtype, index }) => {
+  compute(value, by, parameter) {
+    const { name, dtype, index } = parameter;
     // Of this tracing: another one, of the same operations, may be of another shape.
     const { shape } = value;
-    return by.compute(value, { name, shape, dtype, index });
+    const result = by.compute(value, { name, shape, dtype, index });
+    checkArray(result, parameter, shape, `what custom returned for ${JSON.stringify(name)}`);
+    return result;
   },
 };
 

@@ -1,6 +1,6 @@
 /** The ways to the modified tree, and what is said where nobody takes one. */
 import { jit, numpy as np, tree } from "@jax-js/jax";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   type Options,
   scale,
@@ -9,14 +9,10 @@ import {
   withTheater,
   withTheaterAsync,
 } from "../../src/jax.ts";
-import { smallFloats } from "../support/bits.ts";
-import { arrayOf } from "../support/jax.ts";
-import { leavingNoTrace, lossOf, makeParams, numbersOf } from "./params.ts";
+import { leavingNoTrace, lossOf, makeParams, meter, numbersOf } from "./params.ts";
 
 const options: Options<np.Array> = { modification: scale(2), layers: "all" };
 const params = makeParams();
-const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
-afterEach(() => warned.mockClear());
 
 describe("a modified tree that nobody looked at is an error after restoring:", () => {
   const unused = expect.objectContaining({ name: "TheaterStateError", code: "unused" });
@@ -146,71 +142,12 @@ describe("after closing", () => {
   });
 });
 
-it("ready waits until everything is computed", () =>
+it("ready waits until everything is computed: until then kernels may wait for who reads", () =>
   leavingNoTrace(params, async () => {
+    const before = meter.kernels();
     await using theater = await surgicalTheaterAsync(params, options);
+    expect(meter.kernels()).toBe(before);
     await theater.ready();
+    expect(meter.kernels() - before).toBe(7);
     expect(numbersOf(theater.params.head)[0]).toBe(2 * numbersOf(params.head)[0]!);
   }));
-
-describe("an inner theater", () => {
-  it("is opened on the outer one's tree, and folds over what that shows", () =>
-    leavingNoTrace(params, () => {
-      using outer = surgicalTheater(params, options);
-      using inner = surgicalTheater(outer.params, { modification: scale(3), layers: "head" });
-      expect(numbersOf(inner.params.head)[1]).toBe(Math.fround(6 * numbersOf(params.head)[1]!));
-      expect(numbersOf(inner.params.attn.q)[1]).toBe(2 * numbersOf(params.attn.q)[1]!);
-    }));
-
-  it("keeps what it shows when the outer one closes first", () =>
-    leavingNoTrace(params, () => {
-      const outer = surgicalTheater(params, options);
-      const inner = surgicalTheater(outer.params, { modification: scale(3), layers: "head" });
-      const loss = lossOf(inner.take());
-      outer.close();
-      expect(lossOf(inner.take())).toBe(loss);
-      inner.close();
-    }));
-
-  it("on the same tree knows nothing of the other", () =>
-    leavingNoTrace(params, () => {
-      using first = surgicalTheater(params, options);
-      using second = surgicalTheater(params, { modification: scale(3), layers: "all" });
-      expect(numbersOf(first.params.head)[1]).toBe(2 * numbersOf(params.head)[1]!);
-      expect(numbersOf(second.params.head)[1]).toBe(Math.fround(3 * numbersOf(params.head)[1]!));
-    }));
-});
-
-describe("a warning is given once", () => {
-  it("for an array that somebody else has a reference to", () => {
-    const captured = {
-      captured: arrayOf(smallFloats(200, 1), [200]),
-      alone: arrayOf(smallFloats(200, 2), [200]),
-    };
-    const forward = jit(((x: np.Array) => np.sum(x.mul(captured.captured.ref))) as never) as never as (
-      x: np.Array,
-    ) => np.Array;
-    forward(np.ones([200])).dispose();
-    for (let time = 0; time < 3; time++) withTheater(captured, options, ({ alone }) => alone);
-    expect(warned.mock.calls).toEqual([
-      [expect.stringMatching(/"captured" has 2 references.*as an argument/)],
-    ]);
-  });
-
-  it("not for ties, and not for a theater's own tree", () => {
-    const tied = arrayOf(smallFloats(200, 1), [200]);
-    const both = { one: tied, two: tied.ref };
-    const theater = surgicalTheater(both, options);
-    surgicalTheater(theater.params, {}).close();
-    theater.close();
-    expect(warned.mock.calls).toEqual([]);
-  });
-
-  it("for parameters on several devices", () => {
-    const mixed = { here: arrayOf(smallFloats(200, 1), [200]), there: np.ones([200], { device: "cpu" }) };
-    for (let time = 0; time < 2; time++) withTheater(mixed, options, ({ here }) => here);
-    expect(warned.mock.calls).toEqual([
-      [expect.stringMatching(/several devices \("here" on wasm, "there" on cpu\)/)],
-    ]);
-  });
-});

@@ -5,7 +5,6 @@ import * as memory from "../../src/index.ts";
 import {
   disable,
   interpolate,
-  lora,
   noise,
   type Options,
   planTheater,
@@ -22,82 +21,6 @@ import { leavingNoTrace, makeAnyParams, makeParams, numbersOf } from "./params.t
 function inside(w: np.Array, options: Options<np.Array>): Float32Array {
   return withTheater({ w }, options, (modified) => numbersOf(modified.w)).slice();
 }
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
-
-describe("lora", () => {
-  const shapes = [
-    { shape: [5, 7], what: "a matrix" },
-    { shape: [4, 3, 2, 2], what: "a convolution" },
-    { shape: [130, 3], what: "one with many rows" },
-    { shape: [6, 1], what: "one output or input" },
-  ];
-  const layouts = ["outIn", "inOut"] as const;
-
-  it.each(shapes.flatMap((each) => layouts.map((layout) => ({ ...each, layout }))))(
-    "adds b · a to $what, $layout, as to typed arrays",
-    ({ shape, layout }) => {
-      const loraRank = 3;
-      const [values, scaling] = [smallFloats(sizeOf(shape), 1), 0.5];
-      const outputs = layout === "outIn" ? shape[0]! : shape.at(-1)!;
-      const inputs = values.length / outputs;
-      const factors = { a: smallFloats(loraRank * inputs, 2), b: smallFloats(outputs * loraRank, 3) };
-      const options = { alpha: scaling * loraRank, loraRank, layout };
-      const w = arrayOf(values, shape);
-      const arrays = {
-        a: arrayOf(factors.a, [loraRank, inputs]),
-        b: arrayOf(factors.b, [outputs, loraRank]),
-      };
-      const found = inside(w, { modification: lora({ w: arrays }, options) });
-      const record = { w: { data: values.slice(), shape, dtype: "float32" } } as const;
-      memory.withTheater(record, { modification: lora({ w: factors }, options) }, () => {
-        // Sums of three products in another order, and another rounding of the sum.
-        for (const [i, x] of record.w.data.entries()) expect(found[i]).toBeCloseTo(x, 6);
-      });
-      // Factors of a convolution may have its dimensions.
-      if (shape.length === 4 && layout === "outIn") {
-        const a = arrayOf(factors.a, [loraRank, ...shape.slice(1)]);
-        const again = inside(w, { modification: lora({ w: { ...arrays, a } }, options) });
-        expect(bits(again)).toBe(bits(found));
-      }
-    },
-  );
-
-  it("scales each output to its magnitude (DoRA)", () => {
-    const [outputs, inputs] = [4, 6];
-    const values = smallFloats(24, 1);
-    const magnitude = Float32Array.of(1, 2, 3, 0.5);
-    const factors = { a: smallFloats(inputs, 2), b: smallFloats(outputs, 3) };
-    const w = arrayOf(values, [outputs, inputs]);
-    const entry = {
-      a: arrayOf(factors.a, [1, inputs]),
-      b: arrayOf(factors.b, [outputs, 1]),
-      magnitude: arrayOf(magnitude, [outputs]),
-    };
-    const found = inside(w, { modification: lora({ w: entry }, { alpha: 1, loraRank: 1 }) });
-    for (let output = 0; output < outputs; output++) {
-      const row = found.subarray(output * inputs, (output + 1) * inputs);
-      expect(Math.hypot(...row)).toBeCloseTo(magnitude[output]!, 5);
-    }
-    const transposed = withTheater(
-      { w: w.ref.transpose() },
-      { modification: lora({ w: entry }, { alpha: 1, loraRank: 1, layout: "inOut" }) },
-      (modified) => numbersOf(modified.w.ref.transpose()).slice(),
-    );
-    expect(bits(transposed)).toBe(bits(found));
-  });
-
-  it("refuses factors on another device, of another shape, and none at all", () => {
-    const w = arrayOf(smallFloats(24, 1), [4, 6]);
-    const good = { a: arrayOf(smallFloats(6, 2), [1, 6]), b: arrayOf(smallFloats(4, 3), [4, 1]) };
-    const opening = (entry: object) => () =>
-      surgicalTheater({ w }, { modification: lora({ w: { ...good, ...entry } }, { alpha: 1, loraRank: 1 }) });
-    const elsewhere = np.ones([1, 6], { device: "cpu" });
-    expect(opening({ a: elsewhere })).toThrow(/factor a for "w" is on cpu, and the parameter is on wasm/);
-    expect(opening({ a: np.ones([1, 5]) })).toThrow(expect.objectContaining({ code: "shape_mismatch" }));
-    expect(opening({ b: smallFloats(4, 1) })).toThrow(expect.objectContaining({ code: "dtype_mismatch" }));
-  });
-});
 
 describe("noise", () => {
   it("is that of typed arrays of the same names, added and rounded once", () => {
@@ -225,4 +148,33 @@ it("offloaded arrays are modified on the device where they live", async () => {
       if (modification.type === "scale") expect(numbersOf(modified.host)[0]).toBe(4);
     });
   }
+});
+
+describe("arrays of any size", () => {
+  const params = { none: np.zeros([0, 3]), scalar: np.array(3), one: np.array([[2]]), many: np.ones([300]) };
+
+  it.each([scale(2), noise({ std: 1, seed: 1 }), disable(), [disable(), scale(2)]])(
+    "are modified: %o",
+    (modification) => {
+      withTheater(params, { modification, layers: "all" }, (modified) => {
+        expect(leavesOf(modified).map(({ shape }) => shape)).toEqual([[0, 3], [], [1, 1], [300]]);
+        if ("factor" in modification) expect(modified.scalar.ref.item() + modified.one.ref.item()).toBe(10);
+      });
+      expect(params.scalar.ref.item()).toBe(3);
+    },
+  );
+});
+
+it("tells how far each parameter is from its original", async () => {
+  const params = makeParams();
+  const theater = surgicalTheater(params, { modification: scale(1.5), layers: "head" });
+  const { head } = theater.params;
+  const deltas = numbersOf(params.head).map((w, i) => Math.abs(numbersOf(head)[i]! - w));
+  const statistics = await theater.deltaStatistics();
+  expect(statistics.get("head")).toMatchObject({
+    maxAbsDelta: Math.max(...deltas),
+    shape: [16, 24],
+    dtype: "float32",
+  });
+  theater.close();
 });

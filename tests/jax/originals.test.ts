@@ -1,19 +1,9 @@
 /** The tree that a theater is opened on is never touched, whatever happens inside. */
-import { jit, numpy as np, tree } from "@jax-js/jax";
+import { grad, jit, numpy as np, tree } from "@jax-js/jax";
 import { describe, expect, it } from "vitest";
-import {
-  custom,
-  disable,
-  type Modification,
-  noise,
-  scale,
-  surgicalTheater,
-  withTheater,
-  withTheaterAsync,
-} from "../../src/jax.ts";
-import { failing, faultPoint } from "../support/failing.ts";
+import { custom, disable, scale, surgicalTheater, withTheater, withTheaterAsync } from "../../src/jax.ts";
 import { smallFloats } from "../support/bits.ts";
-import { arrayOf, backendOf, stateOf } from "../support/jax.ts";
+import { arrayOf } from "../support/jax.ts";
 import { forward, leavingNoTrace, lossOf, makeAnyParams, makeParams, meter, type Params } from "./params.ts";
 
 const all = { modification: scale(0.5), layers: "all" } as const;
@@ -81,67 +71,16 @@ describe("the original arrays have their bits, and their references,", () => {
     }));
 });
 
-describe("a theater that cannot open changes nothing, when", () => {
-  const params = makeParams();
-  const wrong = (fn: (w: np.Array) => unknown): Modification<np.Array> =>
-    custom(fn as (w: np.Array) => np.Array, { returns: "value" });
-  const cases: readonly {
-    readonly when: string;
-    readonly fn: (w: np.Array) => unknown;
-    readonly code: string;
-  }[] = [
-    { when: "throws", fn: () => thrower(), code: "modification_threw" },
-    {
-      when: "consumes its argument and throws",
-      fn: (w) => (w.dispose(), thrower()),
-      code: "modification_threw",
-    },
-    { when: "returns nothing", fn: () => undefined, code: "dtype_mismatch" },
-    { when: "returns a number", fn: () => 1, code: "dtype_mismatch" },
-    { when: "returns a promise of an array", fn: async (w) => w, code: "dtype_mismatch" },
-    { when: "returns what it has freed", fn: (w) => (w.dispose(), w), code: "dtype_mismatch" },
-    { when: "returns another shape", fn: () => np.zeros([3]), code: "shape_mismatch" },
-    { when: "returns another dtype", fn: (w) => w.astype(np.int32), code: "dtype_mismatch" },
-    {
-      when: "returns an array on another device",
-      fn: ({ shape }) => np.ones(shape, { device: "cpu" }),
-      code: "dtype_mismatch",
-    },
-  ];
-  const thrower = (): never => {
-    throw mine;
-  };
-
-  it.each(cases)("its custom function $when", ({ fn, code }) =>
-    leavingNoTrace(params, () => {
-      for (const at of [1, 4]) {
-        let calls = 0;
-        const late = wrong((w) => (++calls < at ? w.mul(2) : fn(w)));
-        for (const modification of [late, [scale(2), late, noise({ std: 1, seed: 1 })]]) {
-          calls = 0;
-          expect(() => surgicalTheater(params, { modification, layers: "all" })).toThrow(
-            expect.objectContaining({ name: "ModificationError", code }),
-          );
-        }
-      }
-    }),
-  );
-
-  it("the device runs out of memory, at whichever allocation", () => {
-    const point = faultPoint(backendOf("wasm"), "malloc");
-    const before = stateOf(params);
-    for (let n = 1; ; n++) {
-      const { thrown, fired } = failing(point, n, () => {
-        const modification = [scale(2), noise({ std: 1, seed: 1 })];
-        surgicalTheater(params, { modification, layers: "all" }).close();
-      });
-      expect(stateOf(params)).toEqual(before);
-      if (!fired) {
-        expect(thrown).toMatchObject({ code: "unused" });
-        break;
-      }
-      expect(thrown).toMatchObject({ name: "Fault" });
-    }
+describe("a theater in a function that is being traced", () => {
+  it("is refused: what it frees would be part of the program", () => {
+    const params = { layers: [arrayOf(smallFloats(200, 1), [200])] };
+    const inside = ({ layers }: typeof params): np.Array =>
+      withTheater({ layers }, all, (modified) => np.sum(modified.layers[0]!));
+    const refused = expect.objectContaining({ name: "UnsupportedError", code: "engine" });
+    const traced = jit(inside as never) as unknown as typeof inside;
+    const derived = grad(inside as never) as unknown as typeof inside;
+    expect(() => traced(tree.ref(params))).toThrow(refused);
+    expect(() => derived(tree.ref(params))).toThrow(refused);
   });
 });
 
@@ -183,6 +122,16 @@ describe("while a theater is open", () => {
     expect(theater.close().identical).toBe(true);
     expect(meter.bytes()).toBeLessThan(live - 4000);
     expect(() => surgicalTheater(params, all)).toThrow(/"attn\.q" is freed.*tree\.ref\(params\)/);
+  });
+
+  it("a fingerprint of what was freed is the one it had", () => {
+    const params = makeParams();
+    const theater = surgicalTheater(params, { ...all, verify: "fingerprint" });
+    theater.take();
+    tree.dispose(params);
+    const receipt = theater.close();
+    expect(receipt.identical).toBe(true);
+    expect([...receipt.parameters.values()].every(({ by }) => by === "fingerprint")).toBe(true);
   });
 
   it("a training step may make new parameters: the theater shows what it was opened on", () => {

@@ -1,5 +1,5 @@
 /** Functions that take the modification as an argument. */
-import { grad, jit, numpy as np, tree } from "@jax-js/jax";
+import { jit, numpy as np, tree } from "@jax-js/jax";
 import { beforeEach, describe, expect, it } from "vitest";
 import {
   custom,
@@ -162,107 +162,6 @@ describe("other arguments", () => {
       expect(shared.refCount).toBe(1);
     }
     overlaid.dispose();
-  });
-});
-
-describe("gradients", () => {
-  const overlaid = overlay(
-    ({ w, v }: { w: np.Array; v: np.Array }, x: np.Array) => np.sum(w.ref.mul(w).mul(x).add(v)),
-    {
-      layers: "w",
-    },
-  );
-  const w = arrayOf(smallFloats(200, 1), [200]);
-  const v = arrayOf(smallFloats(200, 2), [200]);
-  const x = arrayOf(smallFloats(200, 3), [200]);
-  /** With respect to the original parameters. */
-  const gradientOf = (modification: Modification<np.Array>): { w: Float32Array; v: Float32Array } => {
-    const gradient = grad(((tree: { w: np.Array; v: np.Array }) =>
-      overlaid(tree, modification, x.ref)) as never)(...([{ w: w.ref, v: v.ref }] as never)) as unknown as {
-      w: np.Array;
-      v: np.Array;
-    };
-    return { w: numbersOf(gradient.w), v: numbersOf(gradient.v) };
-  };
-  const expectNear = (found: Float32Array, expected: (w: number, x: number, i: number) => number): void => {
-    const [ws, xs] = [numbersOf(w), numbersOf(x)];
-    for (const [i, each] of found.entries()) expect(each).toBeCloseTo(expected(ws[i]!, xs[i]!, i), 5);
-  };
-
-  it("go through a scale to the original parameters", () => {
-    const found = gradientOf(scale(0.5));
-    // d/dw Σ (w/2)² x
-    expectNear(found.w, (w, x) => 0.5 * w * x);
-    expectNear(found.v, () => 1);
-  });
-
-  it("go through noise, zeros, and functions of one's own", () => {
-    const delta = withTheater(
-      { w },
-      { modification: noise({ std: 1, seed: 1 }), layers: "all" },
-      (modified) => numbersOf(modified.w),
-    );
-    expectNear(gradientOf(noise({ std: 1, seed: 1 })).w, (_, x, i) => 2 * delta[i]! * x);
-    expectNear(gradientOf(disable()).w, () => 0);
-    expectNear(gradientOf(custom((w) => w.mul(2), { returns: "value" })).w, (w, x) => 8 * w * x);
-    expect(w.refCount).toBe(1);
-  });
-
-  it("need an absolute std: there are no values to be relative to", () => {
-    expect(() => gradientOf(noise({ std: 1, seed: 1, relativeTo: "parameterStd" }))).toThrow(
-      expect.objectContaining({ name: "UnsupportedError", code: "engine" }),
-    );
-  });
-});
-
-describe("is refused before anything is consumed:", () => {
-  const overlaid = overlay(traced, { layers: "attention" });
-  it.each<readonly [string, () => unknown, object]>([
-    ["no modification", () => overlaid(params, undefined as never), { name: "TypeError" }],
-    [
-      "a misspelt modification",
-      () => overlaid(params, { type: "scael", factor: 1 } as never),
-      { name: "TypeError" },
-    ],
-    ["a factor of NaN", () => overlaid(params, { type: "scale", factor: NaN }), { name: "RangeError" }],
-    [
-      "a selection of nothing",
-      () => overlay(traced, { layers: /none/ })(params, scale(2)),
-      { code: "no_match" },
-    ],
-    [
-      "a misspelt option",
-      () => overlay(traced, { layer: "all" } as never)(params, scale(2)),
-      { name: "TypeError" },
-    ],
-    ["noise without a seed", () => overlaid(params, noise({ std: 1 })), { name: "TypeError" }],
-    [
-      "an adapter of another shape",
-      () => overlay(traced)(params, lora({ head: adapter["attn.q"] }, { alpha: 1, loraRank: 2 })),
-      { code: "shape_mismatch" },
-    ],
-    [
-      "an average of another shape",
-      () => overlay(traced)(params, interpolate({ head: np.ones([3]) })),
-      { code: "shape_mismatch" },
-    ],
-    ["something that is no tree", () => overlaid(3 as never, scale(2)), { name: "TypeError" }],
-  ])("%s", (_, call, error) =>
-    leavingNoTrace(params, () => {
-      expect(call).toThrow(expect.objectContaining(error));
-      expect(traces).toBe(0);
-    }),
-  );
-
-  it("a function that is none", () => {
-    expect(() => overlay(3 as never)).toThrow(/overlay: the first argument must be a function/);
-  });
-
-  it("parameters that something has consumed", () => {
-    const gone = { w: arrayOf(smallFloats(200, 1), [200]) };
-    gone.w.dispose();
-    const call = (): unknown => overlay(({ w }: { w: np.Array }) => w, { layers: "all" })(gone, scale(2));
-    expect(call).toThrow(/"w" is freed/);
   });
 });
 

@@ -17,7 +17,8 @@ const size: GptSize = { vocabulary: 16, context: 8, width: 32, layers: 2, heads:
 const paths = matrixPaths(size);
 const loss = lossOf(size);
 
-type Adapter = Record<string, { a: np.Array; b: np.Array }>;
+/** Factors by matrix: down is [inputs, rank], up is [rank, outputs]. */
+type Adapter = Record<string, { down: np.Array; up: np.Array }>;
 type Compiled = (...args: unknown[]) => np.Array;
 
 /** How often the user's function was traced. */
@@ -28,11 +29,11 @@ const compile = (fn: (...args: never[]) => np.Array): Compiled =>
     return fn(...args);
   }) as never) as unknown as Compiled;
 
-/** The base with its adapter, [inputs, outputs], as one would write it in the loss that is trained. */
+/** The base with its adapter as one would write it in the loss that is trained. */
 function merged(base: Gpt, adapter: Adapter): Gpt {
   const at = (path: string, w: np.Array): np.Array => {
-    const { a, b } = adapter[path]!;
-    return w.add(np.matmul(a.transpose(), b.transpose()).mul(SCALING));
+    const { down, up } = adapter[path]!;
+    return w.add(np.matmul(down, up).mul(SCALING));
   };
   return {
     ...base,
@@ -56,9 +57,19 @@ function newAdapter(base: Gpt): Adapter {
   return Object.fromEntries(
     paths.map((path, i) => {
       const [inputs, outputs] = matrices.get(path)!.shape as [number, number];
-      const a = np.array(normals(RANK * inputs, 0.2, i), { shape: [RANK, inputs] });
-      return [path, { a, b: np.array(new Float32Array(outputs * RANK), { shape: [outputs, RANK] }) }];
+      const down = np.array(normals(inputs * RANK, 0.2, i), { shape: [inputs, RANK] });
+      return [path, { down, up: np.array(new Float32Array(RANK * outputs), { shape: [RANK, outputs] }) }];
     }),
+  );
+}
+
+/** As `lora` takes them: a is [rank, inputs], b is [outputs, rank]. */
+function factorsOf(adapter: Adapter): Record<string, LoraFactors<np.Array>> {
+  return Object.fromEntries(
+    Object.entries(adapter).map(([path, { down, up }]) => [
+      path,
+      { a: down.ref.transpose(), b: up.ref.transpose() },
+    ]),
   );
 }
 
@@ -89,14 +100,12 @@ it(`${VALIDATIONS} validations of an adapter in training leave every bit of the 
     let value: np.Array;
     [adapter, value] = step(adapter, tree.ref(base), x.ref, y.ref);
     number(value);
-    const modification = lora(adapter as Record<string, LoraFactors<np.Array>>, {
-      alpha: SCALING * RANK,
-      loraRank: RANK,
-      layout: "inOut",
-    });
+    const factors = factorsOf(adapter);
+    const modification = lora(factors, { alpha: SCALING * RANK, loraRank: RANK, layout: "inOut" });
     const inTheater = withTheater(base, { modification }, (modified) =>
       number(evaluate(modified, x.ref, y.ref)),
     );
+    for (const { a, b } of Object.values(factors)) [a, b].forEach((factor) => factor.dispose());
     const expected = number(inGraph(tree.ref(adapter), tree.ref(base), x.ref, y.ref));
     if (inTheater !== expected)
       expect.fail(`validation ${validation}: ${inTheater} in the theater, ${expected} in the graph`);
@@ -112,7 +121,7 @@ it(`${VALIDATIONS} validations of an adapter in training leave every bit of the 
   // It has learnt something, so it was not the same validation two hundred times.
   expect(losses.at(-1)).toBeLessThan(0.95 * losses[0]!);
   expect(new Set(losses).size).toBeGreaterThan(VALIDATIONS / 2);
-});
+}, 120_000);
 
 it("no modification makes jax-js trace the user's function again", () => {
   const base = makeGpt(size);

@@ -68,9 +68,14 @@ export function settle(array: JaxArray): void {
 /** Values on the host: a typed array, of the kind that the dtype has. */
 type HostValues = ArrayLike<number> & ArrayBufferView;
 
+/** Whether it stands for an array while a function is traced, and has no values yet. */
+export function isTraced(array: JaxArray): boolean {
+  return !("dataSync" in array);
+}
+
 /** Host values. Reading some devices synchronously returns wrong values (jax-js 0.1.25): there it is awaited. */
 export function readValues(array: JaxArray): Await<HostValues> {
-  if (!("dataSync" in array)) {
+  if (isTraced(array)) {
     throw new UnsupportedError(
       "engine",
       "The values of parameters are needed (relativeTo, a magnitude), and there are none while a function is traced. " +
@@ -88,7 +93,10 @@ export function upload(
   shape: readonly number[],
   like: JaxArray,
 ): JaxArray {
-  return np.array(values, { shape: [...shape], device: like.device });
+  const { device } = like;
+  // Of nothing jax-js cannot make an array.
+  if (values.length === 0) return np.zeros([...shape], { device });
+  return np.array(values, { shape: [...shape], device });
 }
 
 /** Zeros of the shape, dtype and device of `like`, which it consumes; they take no memory until a kernel reads them. */

@@ -31,6 +31,8 @@ export class JaxSite implements Site<JaxArray> {
   readonly key = {};
   readonly #zeros: Zeros;
   #stage: JaxStage | undefined;
+  /** As it was read last. */
+  #fingerprint: string | undefined;
 
   constructor(array: JaxArray, parameter: Parameter, zeros: Zeros) {
     this.array = array;
@@ -60,8 +62,11 @@ export class JaxSite implements Site<JaxArray> {
   }
 
   fingerprint(): Await<string> {
+    // A value never changes: one that was freed meanwhile had its bytes to the end.
+    if (this.#fingerprint !== undefined && isFreed(this.array)) return this.#fingerprint;
     const values = readValues(this.array);
-    return ArrayBuffer.isView(values) ? fingerprint(values) : values.then(fingerprint);
+    const digest = (bytes: ArrayBufferView): string => (this.#fingerprint = fingerprint(bytes));
+    return ArrayBuffer.isView(values) ? digest(values) : values.then(digest);
   }
 
   read(): Await<ArrayLike<number>> {
@@ -194,9 +199,10 @@ export interface JaxModel extends Model<JaxArray> {
  * @throws TypeError, UnsupportedError for what is not such a tree
  */
 export function jaxModel(tree: unknown, onClose = (): void => {}): JaxModel {
-  refuseOtherModels(tree, "surgical-theater/jax");
   const zeros = new Zeros();
   const sites = sitesOf(tree, zeros);
+  // Others are known by their shape, which a tree with arrays may have too.
+  if (sites.length === 0) refuseOtherModels(tree, "surgical-theater/jax");
   if (sites.length === 0 && !isTree(tree)) {
     throw new TypeError(
       `params must be a tree of jax.Arrays, got ${describeValue(tree)}. Nothing was changed.`,
