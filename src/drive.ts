@@ -1,7 +1,7 @@
 /**
  * Opening and closing are written once, as generators that yield what may have to be awaited. The synchronous
  * driver refuses promises; the asynchronous one waits for them, and only for them: where nothing has to be
- * awaited no other code can run in between.
+ * awaited no other code can run in between. A {@link Waitable} can be waited for by both.
  */
 import type { Await } from "./store.ts";
 import { TheaterStateError } from "./errors.ts";
@@ -12,6 +12,34 @@ export type Operation<R> = Generator<Await<unknown>, R, unknown>;
 /** `const x = yield* wait(maybePromise)`. */
 export function* wait<T>(value: Await<T>): Operation<T> {
   return (yield value) as T;
+}
+
+/** Something under way that can be waited for in both forms: a request to other processes. */
+export interface Waitable<T> {
+  waitSync(): T;
+  waitAsync(): Promise<T>;
+}
+
+/** `const x = yield* complete(request)`. */
+export function* complete<T>(request: Waitable<T>): Operation<T> {
+  return (yield request) as T;
+}
+
+/** By its shape, and not its class: it may come from another loaded copy of this package. */
+function isWaitable(value: unknown): value is Waitable<unknown> {
+  const { waitSync, waitAsync } = (value ?? {}) as Partial<Record<keyof Waitable<unknown>, unknown>>;
+  return typeof waitSync === "function" && typeof waitAsync === "function";
+}
+
+/** Goes on after a request has been waited for, successfully or not. */
+function waitFor<R>(operation: Operation<R>, request: Waitable<unknown>): IteratorResult<unknown, R> {
+  let value: unknown;
+  try {
+    value = request.waitSync();
+  } catch (error) {
+    return operation.throw(error);
+  }
+  return operation.next(value);
 }
 
 /** Whether `value` has a `then` method. */
@@ -27,7 +55,9 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 export function drive<R>(operation: Operation<R>): R {
   let step = operation.next();
   while (step.done !== true) {
-    if (isThenable(step.value)) {
+    if (isWaitable(step.value)) {
+      step = waitFor(operation, step.value);
+    } else if (isThenable(step.value)) {
       // The promise is dropped; its rejection must not surface as an unhandled one.
       void Promise.resolve(step.value).catch(() => {});
       step = operation.throw(
@@ -53,7 +83,7 @@ export async function driveAsync<R>(operation: Operation<R>): Promise<R> {
 export function driveEither<R>(operation: Operation<R>): Await<R> {
   let step = operation.next();
   while (step.done !== true) {
-    if (isThenable(step.value)) return goOn(operation, step);
+    if (isThenable(step.value) || isWaitable(step.value)) return goOn(operation, step);
     step = operation.next(step.value);
   }
   return step.value;
@@ -62,13 +92,14 @@ export function driveEither<R>(operation: Operation<R>): Await<R> {
 async function goOn<R>(operation: Operation<R>, begin: IteratorResult<Await<unknown>, R>): Promise<R> {
   let step = begin;
   while (step.done !== true) {
-    if (!isThenable(step.value)) {
-      step = operation.next(step.value);
+    const awaited = isWaitable(step.value) ? step.value.waitAsync() : step.value;
+    if (!isThenable(awaited)) {
+      step = operation.next(awaited);
       continue;
     }
     let value: unknown;
     try {
-      value = await step.value;
+      value = await awaited;
     } catch (error) {
       step = operation.throw(error);
       continue;

@@ -1,11 +1,13 @@
 /** The five entry points, written once and bound to a store by each subpath. */
-import { drive, driveAsync, isThenable } from "./drive.ts";
+import { drive, driveAsync, isThenable, type Operation } from "./drive.ts";
 import { messageOf, RestoreError, TheaterStateError } from "./errors.ts";
-import { checkOptions, type Options } from "./options.ts";
+import { checkOptions, type Options, type Request } from "./options.ts";
 import { type Plan, prepare } from "./plan.ts";
+import type { Agreement } from "./shard.ts";
 import type { Model } from "./store.ts";
 import { AsyncSurgicalTheater, SurgicalTheater } from "./surgical-theater.ts";
 import { close } from "./closing.ts";
+import type { Open } from "./theater-state.ts";
 import { open } from "./theater.ts";
 
 /** `R`, or an error type where the function returns a promise: a synchronous theater would close too early. */
@@ -37,21 +39,40 @@ export function checkBody(name: string, fn: unknown, which = "third"): void {
   }
 }
 
+/** Opens a theater. Where other processes have parts of the model, they hear of options that make no sense here. */
+function* opening<M, T>(modelOf: (model: M) => Model<T>, model: M, options: Options<T>): Operation<Open<T>> {
+  let request: Request;
+  try {
+    request = checkOptions(options);
+  } catch (error) {
+    yield* tellOthers(modelOf, model, error);
+    throw error;
+  }
+  return yield* open(modelOf(model), request);
+}
+
+function* tellOthers<M, T>(modelOf: (model: M) => Model<T>, model: M, error: unknown): Operation<void> {
+  let agreement: Agreement | undefined;
+  try {
+    ({ agreement } = modelOf(model));
+  } catch {
+    // What is wrong with the options is told first.
+  }
+  if (agreement !== undefined) yield* agreement.settle(error);
+}
+
 /** Binds the entry points to a store. `modelOf` throws for what is not one of its models. */
 export function entryPoints<M, T>(modelOf: (model: M) => Model<T>): EntryPoints<M, T> {
   return {
     surgicalTheater(model, options) {
-      const request = checkOptions(options);
-      return new SurgicalTheater(drive(open(modelOf(model), request)));
+      return new SurgicalTheater(drive(opening(modelOf, model, options)));
     },
     async surgicalTheaterAsync(model, options) {
-      const request = checkOptions(options);
-      return new AsyncSurgicalTheater(await driveAsync(open(modelOf(model), request)));
+      return new AsyncSurgicalTheater(await driveAsync(opening(modelOf, model, options)));
     },
     withTheater<R>(model: M, options: Options<T>, fn: () => Synchronous<R>): R {
       checkBody("withTheater", fn);
-      const request = checkOptions(options);
-      const theater = drive(open(modelOf(model), request));
+      const theater = drive(opening(modelOf, model, options));
       let result: unknown;
       let promised: boolean;
       try {
@@ -79,8 +100,7 @@ export function entryPoints<M, T>(modelOf: (model: M) => Model<T>): EntryPoints<
     },
     async withTheaterAsync(model, options, fn) {
       checkBody("withTheaterAsync", fn);
-      const request = checkOptions(options);
-      const theater = await driveAsync(open(modelOf(model), request));
+      const theater = await driveAsync(opening(modelOf, model, options));
       let result;
       try {
         result = await fn();

@@ -155,6 +155,55 @@ export class FormatError extends SurgicalTheaterError {
   }
 }
 
+/**
+ * Processes that work together do not, or not any more. Parameters are as they were before the call that threw.
+ */
+export class CommunicatorError extends SurgicalTheaterError {
+  override readonly name = "CommunicatorError";
+  readonly code:
+    | "timed_out"
+    | "peer_failed"
+    | "ranks_disagree"
+    | "size_mismatch"
+    | "communicator_closed"
+    | "mpi_failed";
+  /** Ranks that failed, or that differ from rank 0, where that is known. */
+  readonly ranks: readonly number[];
+  /** With `peer_failed`, the `code` of what the first of `ranks` threw, if it had one. */
+  readonly peerCode: string | undefined;
+
+  constructor(
+    code: CommunicatorError["code"],
+    message: string,
+    {
+      ranks = [],
+      peerCode,
+      ...options
+    }: { readonly ranks?: readonly number[]; readonly peerCode?: string | undefined } & ErrorOptions = {},
+  ) {
+    super(message, options);
+    this.code = code;
+    this.ranks = ranks;
+    this.peerCode = peerCode;
+  }
+}
+
+/** The shards of a parameter are not all of its elements, each as often as any other. Nothing was changed. */
+export class LayoutError extends SurgicalTheaterError {
+  override readonly name = "LayoutError";
+  readonly code = "bad_layout";
+  /** Global index of the first offending element, in row-major order. */
+  readonly element: number;
+  /** Ranks that hold it: none, or more than one. */
+  readonly ranks: readonly number[];
+
+  constructor(message: string, element: number, ranks: readonly number[], options?: ErrorOptions) {
+    super(message, options);
+    this.element = element;
+    this.ranks = ranks;
+  }
+}
+
 /** The message of anything that was thrown, without a full stop at its end. */
 export function messageOf(thrown: unknown): string {
   let message: string;

@@ -1,5 +1,5 @@
 /** A parameter of any number of dimensions as a matrix of outputs and inputs. */
-import type { Layout } from "./store.ts";
+import type { Layout } from "./step.ts";
 
 /** A parameter as the matrix that a low-rank delta is added to. */
 export interface Matrix {

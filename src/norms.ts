@@ -3,7 +3,7 @@
 import { ExactSum, PARTS, quotient, sumOfParts } from "./exact-sum.ts";
 import { matrixOf } from "./matrix.ts";
 import type { Run } from "./shard.ts";
-import type { LowRank } from "./store.ts";
+import type { LowRank } from "./step.ts";
 
 /** Host values, and which elements of the parameter they are. */
 export interface Parts {

@@ -6,15 +6,8 @@ import { kindOf } from "./modification.ts";
 import type { Request } from "./options.ts";
 import { formatBytes } from "./receipt.ts";
 import { layersOf, slots, techniqueInForce } from "./slots.ts";
-import {
-  type Bytes,
-  isComputed,
-  type Layer,
-  type Model,
-  type Shown,
-  type Site,
-  type Technique,
-} from "./store.ts";
+import { isComputed } from "./step.ts";
+import type { Bytes, Layer, Model, Shown, Site, Technique } from "./store.ts";
 import { chooseTargets, type Target } from "./targets.ts";
 
 /** A parameter that would be modified. */
@@ -188,6 +181,12 @@ function techniqueFor<T>(model: Model<T>, targets: readonly Target<T>[], request
   );
 }
 
+/** A plan, and what it is about. */
+export interface Prepared<T> {
+  readonly plan: Plan;
+  readonly targets: readonly Target<T>[];
+}
+
 /**
  * Everything about an opening but the opening: selection, steps, technique, bytes.
  *
@@ -196,8 +195,8 @@ function techniqueFor<T>(model: Model<T>, targets: readonly Target<T>[], request
 export function* prepare<T>(
   model: Model<T>,
   request: Request,
-  readFacts: boolean,
-): Operation<{ readonly plan: Plan; readonly targets: readonly Target<T>[] }> {
+  readFacts: boolean | "never",
+): Operation<Prepared<T>> {
   if (model.sites.length === 0) {
     throw new LayersError(
       "no_match",
@@ -209,7 +208,11 @@ export function* prepare<T>(
       `onSave is about models that export themselves, and a ${model.kind} does not. Nothing was changed. Leave it out.`,
     );
   }
-  const { targets, leftOut } = yield* chooseTargets(model, request, readFacts || model.estimates);
+  const { targets, leftOut } = yield* chooseTargets(
+    model,
+    request,
+    readFacts === true || (model.estimates && readFacts !== "never"),
+  );
   const { technique, added, held, most, transient, engine } = techniqueFor(model, targets, request);
   const shown = added.map((each) => each.shown);
   if (request.onWrite === "discard") refuseLosing(model, shown, targets);

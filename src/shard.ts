@@ -1,4 +1,4 @@
-/** A part of a parameter whose other parts are elsewhere: what facts and replacements need of it. */
+/** Parameters whose parts are in several processes: what opening a theater needs of the others. Closing needs nobody. */
 
 /** `length` elements that lie together: from `global` on in the whole parameter, row-major, from `local` on in its part. */
 export interface Run {
@@ -20,6 +20,14 @@ export interface Shard<T> {
   concat(numbers: Float64Array): Waiting<Float64Array>;
   /** The whole parameter, from what each part holds now. Waits for the others, synchronously. */
   whole(part: T): T;
+}
+
+/** How processes that have parts of one model open a theater together: they go on together, or fail together. */
+export interface Agreement {
+  /** @throws on every one unless all give the same text; `what` says what it is */
+  same(what: string, text: string): Waiting<void>;
+  /** Waits until all are here. @throws on every one if one gives an error: there that, elsewhere one that names it */
+  settle(error?: unknown): Waiting<void>;
 }
 
 /** The elements of a part that are of the parameter, one behind the other. */

@@ -25,5 +25,6 @@ export type { Options } from "./options.ts";
 export type { Plan, PlannedParameter } from "./plan.ts";
 export { formatBytes, formatReceipt, type Proof, type Receipt } from "./receipt.ts";
 export type { DeltaStatistics, Report } from "./report.ts";
-export type { Parameter, ParameterInfo, Realised, Technique } from "./store.ts";
+export type { ParameterInfo } from "./step.ts";
+export type { Parameter, Realised, Technique } from "./store.ts";
 export { AsyncSurgicalTheater, SurgicalTheater } from "./surgical-theater.ts";

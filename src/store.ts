@@ -4,7 +4,8 @@
  * modification reaches it only as the four {@link Step}s.
  */
 
-import type { Shard } from "./shard.ts";
+import type { Agreement, Shard } from "./shard.ts";
+import type { Step } from "./step.ts";
 
 /**
  * How the original comes back. `swap`: the kept handle is exchanged back. `stream`: the modified values exist only
@@ -40,98 +41,9 @@ export interface Parameter {
   readonly trainable: boolean;
 }
 
-/**
- * The order of a parameter's dimensions: outputs first, [outputs, ...inputs] (PyTorch's linear layers and
- * convolutions), or last, [...inputs, outputs] (TensorFlow.js' dense layers and convolutions, embeddings).
- */
-export type Layout = "outIn" | "inOut";
-
-/** The factors of a low-rank delta: `scaling · b · a`, or its transpose. */
-export interface LowRank<T> {
-  readonly kind: "lowRank";
-  /** [loraRank, inputs], row-major; several dimensions of inputs are flattened, in the parameter's order. */
-  readonly a: T;
-  /** [outputs, loraRank], row-major. */
-  readonly b: T;
-  readonly loraRank: number;
-  /** A finite number. */
-  readonly scaling: number;
-  /** Of a parameter with at least two dimensions. */
-  readonly layout: Layout;
-}
-
-/** A change that can be computed again, bit for bit, whenever it is needed. `T` is the store's array type. */
-export type Delta<T> =
-  | { readonly kind: "noise"; readonly seed: number; readonly std: number }
-  | { readonly kind: "values"; readonly times: number; readonly of: T }
-  | LowRank<T>;
-
-/** A factor for each index along one axis: element i of the parameter has the factor of its index there. */
-export interface AxisFactors {
-  readonly axis: number;
-  /** As many as the parameter is long along `axis`; on the host for every store. */
-  readonly factors: Float32Array;
-}
-
-/** What replaces a parameter: given values, or what is made of those below, once, at opening. */
-export type Replacement<T> =
-  | { readonly kind: "values"; readonly of: T }
-  | {
-      readonly kind: "computed";
-      // A method, so that what is written for one array type can be handled where the type is not known.
-      compute(value: T, info: ParameterInfo): T;
-      /** Whether `compute` returns modified − original, or the modified value. */
-      readonly returns: "delta" | "value";
-    }
-  | {
-      /** What this library makes of all the values below, on the host. */
-      readonly kind: "derived";
-      /** In place; float64 for float64 parameters. */
-      derive(values: Float32Array | Float64Array): void;
-    };
-
-/** All that a store has to understand. The result is rounded to the parameter's dtype after each step. */
-export type Step<T> =
-  | { readonly op: "scale"; readonly by: number | AxisFactors }
-  | { readonly op: "add"; readonly delta: Delta<T> }
-  | { readonly op: "zero" }
-  | { readonly op: "replace"; readonly by: Replacement<T> };
-
-/** Whether a step runs user code. */
-export function isComputed(step: Step<unknown>): boolean {
-  return step.op === "replace" && step.by.kind === "computed";
-}
-
-/** Whether a step makes something of all the values below it, which then stays. */
-export function isResult(step: Step<unknown>): boolean {
-  return step.op === "replace" && step.by.kind !== "values";
-}
-
-/** The values, of the parameter's size, that a step is given. */
-export function operandOf<T>(step: Step<T>): T | undefined {
-  if (step.op === "replace" && step.by.kind === "values") return step.by.of;
-  return step.op === "add" && step.delta.kind === "values" ? step.delta.of : undefined;
-}
-
-/** All arrays of the store that a step is given. */
-export function operandsOf<T>(step: Step<T>): readonly T[] {
-  if (step.op === "add" && step.delta.kind === "lowRank") return [step.delta.a, step.delta.b];
-  const operand = operandOf(step);
-  return operand === undefined ? [] : [operand];
-}
-
 /** The steps of one theater on one parameter. A layer is known by its identity. */
 export interface Layer<T> {
   readonly steps: readonly Step<T>[];
-}
-
-/** What a custom modification is told about the parameter it gets. */
-export interface ParameterInfo {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly dtype: string;
-  /** Position in the model's stable order of parameters. */
-  readonly index: number;
 }
 
 /** Bytes that something holds beyond the model itself. */
@@ -227,7 +139,7 @@ export interface Stage<T> {
 export interface Site<T> {
   readonly parameter: Parameter;
   /** Where the parameter is one part of several; `read` and `readOperand` give that part. */
-  readonly shard?: Shard<T>;
+  readonly shard?: Shard<T> | undefined;
   /** Same storage, same key: theaters on one storage meet here. */
   readonly key: object;
   /** Keys of other storages that share some but not all of this one's bytes. */
@@ -288,6 +200,8 @@ export interface Capsule {
 export interface Model<T> {
   /** How users call this kind of model, for messages. */
   readonly kind: string;
+  /** Where other processes have other parts of it. */
+  readonly agreement?: Agreement | undefined;
   /** What to do about a model without parameters. */
   readonly emptyHint: string;
   /** In stable order, ties merged. */

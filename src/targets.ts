@@ -5,7 +5,8 @@ import { factsReader, overallQuantiles, type Quantiles } from "./facts.ts";
 import { isFloat, isStatistic, type LeftOut, select, type Selectable, selectNames } from "./layers.ts";
 import { kindOf, type Modification } from "./modification.ts";
 import type { Request } from "./options.ts";
-import { type Layer, type Model, operandsOf, type Site, type Step } from "./store.ts";
+import { operandsOf, type Step } from "./step.ts";
+import type { Layer, Model, Site } from "./store.ts";
 
 /** A parameter to modify, and what to show on it. */
 export interface Target<T> {

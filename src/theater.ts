@@ -8,10 +8,12 @@ import { type Operation, wait } from "./drive.ts";
 import { listed, TheaterStateError, UnsupportedError } from "./errors.ts";
 import { isStatistic } from "./layers.ts";
 import type { Request } from "./options.ts";
-import { prepare } from "./plan.ts";
+import { prepare, type Prepared } from "./plan.ts";
+import { describeRequest } from "./describe-request.ts";
 import { formatBytes } from "./receipt.ts";
 import { type Entry, reshow, slotFor, slots } from "./slots.ts";
-import { isComputed, type Layer, type Model, type Site } from "./store.ts";
+import { isComputed } from "./step.ts";
+import type { Layer, Model, Site } from "./store.ts";
 import type { Target } from "./targets.ts";
 import type { Open } from "./theater-state.ts";
 
@@ -85,11 +87,34 @@ function refuseExcess<T>({ plan, request }: Open<T>, held: number): void {
   );
 }
 
+/**
+ * Selection, plan and facts. Where other processes have parts of the model, nothing is read before all have made the same
+ * plan.
+ */
+function* begin<T>(model: Model<T>, request: Request): Operation<Prepared<T>> {
+  request.signal?.throwIfAborted();
+  if (model.agreement !== undefined) {
+    const { plan } = yield* prepare(model, request, "never");
+    yield* model.agreement.same("the plan", describeRequest(request, plan));
+  }
+  return yield* prepare(model, request, true);
+}
+
 /** Opens a theater: all targets show their layers, or everything is as before and the failure is thrown. */
 export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> {
-  const begin = performance.now();
-  request.signal?.throwIfAborted();
-  const { plan, targets } = yield* prepare(model, request, true);
+  const { agreement } = model;
+  if (agreement === undefined) return yield* openHere(model, request);
+  try {
+    return yield* openHere(model, request);
+  } catch (error) {
+    yield* agreement.settle(error);
+    throw error;
+  }
+}
+
+function* openHere<T>(model: Model<T>, request: Request): Operation<Open<T>> {
+  const started = performance.now();
+  const { plan, targets } = yield* begin(model, request);
   const layerOf = new Map(targets.map(({ site, layer }) => [site, layer]));
   const watchesAll = model.watchesAll || targets.length === 0 || request.verify === "fingerprint";
   const sites = watchesAll ? model.sites : targets.map(({ site }) => site);
@@ -147,11 +172,12 @@ export function* open<T>(model: Model<T>, request: Request): Operation<Open<T>> 
     request.signal?.throwIfAborted();
     if (userCode) for (const { site } of targets) slots.get(site.key)!.stage.settle?.();
     if (model.estimates) opened.heldBytes = held;
+    yield* model.agreement?.settle() ?? [];
   } catch (error) {
     yield* rollBack(opened, error);
     throw error;
   }
-  opened.openMs = performance.now() - begin;
+  opened.openMs = performance.now() - started;
   return opened;
 }
 

@@ -2,7 +2,7 @@
 import { describeValue } from "../errors.ts";
 import { didYouMean } from "../hints.ts";
 import { isRecord } from "../plain.ts";
-import type { Layout } from "../store.ts";
+import type { Layout } from "../step.ts";
 import { checkFinite, checkProperties } from "./kind.ts";
 
 /** The factors of one parameter, and what is different for it. Arrays are lent while a call opens a theater. */

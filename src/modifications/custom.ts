@@ -1,5 +1,5 @@
 import { describeValue } from "../errors.ts";
-import type { ParameterInfo } from "../store.ts";
+import type { ParameterInfo } from "../step.ts";
 import { checkProperties, type Kind, needsNothing } from "./kind.ts";
 
 /** A modification computed by user code, once per parameter, at opening. */

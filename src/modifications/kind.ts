@@ -4,7 +4,8 @@
  */
 import { describeValue, ModificationError } from "../errors.ts";
 import { didYouMean } from "../hints.ts";
-import { isQuantizedFormat, type LowRank, type Parameter, type Step } from "../store.ts";
+import type { LowRank, Step } from "../step.ts";
+import { isQuantizedFormat, type Parameter } from "../store.ts";
 
 /** An array of a modification's own whose values are needed on the host. */
 export interface NeededOperand {

@@ -1,6 +1,7 @@
 import { ModificationError } from "../errors.ts";
 import { matrixOf } from "../matrix.ts";
-import { isQuantizedFormat, type LowRank, type Parameter, type Step } from "../store.ts";
+import type { LowRank, Step } from "../step.ts";
+import { isQuantizedFormat, type Parameter } from "../store.ts";
 import {
   type Adapter,
   checkAdapter,

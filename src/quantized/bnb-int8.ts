@@ -4,7 +4,6 @@
  * Source: bitsandbytes at 95f9af3; Dettmers et al., LLM.int8(), 2022, arXiv 2208.07339.
  */
 /* oxlint-disable typescript/no-non-null-assertion -- indices are in range by construction; a check would cost the loop */
-import { roundHalfToEven } from "../dtypes/convert.ts";
 import { bitsOf, type Codec, largestOf, multiply, type Parts, regionOf } from "./codec.ts";
 import { roundToHalf } from "./half.ts";
 
@@ -28,7 +27,15 @@ function scaleOf(bits: Int32Array, from: number, to: number): number {
   return roundToHalf(largestOf(bits, from, to));
 }
 
-/** Casts values to float16 as well, and encodes them at `first`. */
+/** A part of a row, and the same as bits. */
+const scratch = new Float32Array(1024);
+const scratchBits = bitsOf(scratch);
+/** Bits of the smallest normal float16. */
+const SMALLEST = 0x38800000;
+/** 1.5 · 2^23: a float32 sum with it has no bits for a fraction, and the integer in its lowest ones. */
+const ROUNDER = 12_582_912;
+
+/** Casts values to float16 as well, and encodes them at `first`: half to even. */
 function encodeRow(
   codes: Int8Array,
   first: number,
@@ -38,8 +45,18 @@ function encodeRow(
   scale: number,
 ): void {
   const factor = scale === 0 ? 0 : fround(127 / scale);
-  for (let i = from, at = first; i < to; i++, at++) {
-    codes[at] = roundHalfToEven(fround(roundToHalf(values[i]!) * factor));
+  const bits = bitsOf(values);
+  for (let at = from; at < to; at += scratch.length) {
+    const count = Math.min(scratch.length, to - at);
+    for (let i = 0; i < count; i++) {
+      const each = bits[at + i]!;
+      // 13 bits less, to nearest even. What is infinite then has an infinite scale, and any code.
+      if ((each & 0x7fffffff) >= SMALLEST) scratchBits[i] = (each + 0xfff + ((each >>> 13) & 1)) & ~0x1fff;
+      else scratch[i] = roundToHalf(values[at + i]!);
+    }
+    for (let i = 0; i < count; i++) scratch[i] = fround(scratch[i]! * factor) + ROUNDER;
+    const start = first + at - from;
+    for (let i = 0; i < count; i++) codes[start + i] = scratchBits[i]!;
   }
 }
 

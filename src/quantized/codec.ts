@@ -114,13 +114,22 @@ export function bitsOf({ buffer, byteOffset, length }: Float32Array): Int32Array
 const float = new Float32Array(1);
 const word = bitsOf(float);
 
+/** Bits of the largest magnitude of values `from` to `to`; those of a NaN if there is one. */
+export function largestBits(bits: Int32Array, from: number, to: number): number {
+  let [even, odd] = [0, 0];
+  // Branches would be guessed wrong: the sign of a difference decides.
+  for (let i = from; i < to - 1; i += 2) {
+    const a = (even - (bits[i]! & 0x7fffffff)) | 0;
+    even = (even - (a & (a >> 31))) | 0;
+    const b = (odd - (bits[i + 1]! & 0x7fffffff)) | 0;
+    odd = (odd - (b & (b >> 31))) | 0;
+  }
+  const last = to > from ? bits[to - 1]! & 0x7fffffff : 0;
+  return Math.max(even, odd, last);
+}
+
 /** The largest magnitude of values `from` to `to`, by their bits; NaN if there is one. */
 export function largestOf(bits: Int32Array, from: number, to: number): number {
-  let largest = 0;
-  for (let i = from; i < to; i++) {
-    const magnitude = bits[i]! & 0x7fffffff;
-    if (magnitude > largest) largest = magnitude;
-  }
-  word[0] = largest;
+  word[0] = largestBits(bits, from, to);
   return float[0]!;
 }

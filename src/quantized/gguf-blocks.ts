@@ -4,7 +4,7 @@
  * Source: ggml at d99724f (block layouts, reference encoders).
  */
 /* oxlint-disable typescript/no-non-null-assertion -- indices are in range by construction; a check would cost the loop */
-import { bitsOf, type Codec, largestOf } from "./codec.ts";
+import { bitsOf, type Codec, largestBits, largestOf } from "./codec.ts";
 import { multiplyHalf, readHalf, writeHalf } from "./half.ts";
 
 /** A parameter as a GGUF file holds it. */
@@ -71,13 +71,9 @@ function encodeQ4(
   at: number,
 ): number {
   // The value of largest magnitude with its sign: the first one, if there are several. A NaN is above all.
-  let [largest, magnitude] = [from, 0];
-  for (let i = from; i < from + BLOCK; i++) {
-    const each = bits[i]! & 0x7fffffff;
-    if (each <= magnitude) continue;
-    magnitude = each;
-    largest = i;
-  }
+  const magnitude = largestBits(bits, from, from + BLOCK);
+  let largest = from;
+  while ((bits[largest]! & 0x7fffffff) !== magnitude) largest++;
   const scale = magnitude === 0 ? -0 : fround(values[largest]! / -8);
   const inverse = scale === 0 ? 0 : fround(1 / scale);
   for (let i = from, to = at + 2; i < from + BLOCK / 2; i++, to++) {

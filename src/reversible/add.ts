@@ -1,25 +1,38 @@
 /** Adding a delta that can be computed again: noise, a low-rank product, given values. */
-import type { NoiseSource } from "../random/noise.ts";
+import { fillNoise, type NoiseSource } from "../random/noise.ts";
 import type { Codec } from "./codec.ts";
 import type { Kernels } from "./kernels.ts";
-import { BLOCK, FACTORS, OPERANDS } from "./layout.ts";
+import { BLOCK, FACTORS, OPERANDS, OPERANDS_BYTES } from "./layout.ts";
 
 /** Where deltas come from: the same bits for the same element each time. */
 export interface Deltas {
   /** Once, before windows are worked on. */
   begin(kernels: Kernels): void;
-  /** Deltas of `count` elements from `first`, a multiple of 1024, on to the operands; behind them 0, or noise. */
+  /** Deltas of `count` elements from `first` on to the operands; behind them, up to the end of the block, 0 or noise. */
   fill(kernels: Kernels, first: number, count: number): void;
 }
 
+/** The kernel makes noise from a multiple of this many elements on. */
+const NOISE_GROUP = 16;
+const MOST_OPERANDS = OPERANDS_BYTES / 4;
+
 /** Noise, as `random/noise.ts` defines it. */
-export function noiseDeltas({ key, lattice }: NoiseSource): Deltas {
+export function noiseDeltas(source: NoiseSource): Deltas {
+  const { key, lattice } = source;
   const { high, low, shift, quantum } = lattice;
   return {
     begin() {},
     fill(kernels, first, count) {
-      const counter = first / 4;
-      kernels.noise(count, ...key, counter >>> 0, Math.floor(counter / 2 ** 32), high, low, shift, quantum);
+      const skip = first % NOISE_GROUP;
+      const made = Math.min(MOST_OPERANDS, count + skip);
+      const counter = (first - skip) / 4;
+      kernels.noise(made, ...key, counter >>> 0, Math.floor(counter / 2 ** 32), high, low, shift, quantum);
+      if (skip === 0) return;
+      const operands = new Float32Array(kernels.buffer, OPERANDS, MOST_OPERANDS);
+      operands.copyWithin(0, skip, made);
+      // What there was no room for.
+      const rest = operands.subarray(made - skip, count);
+      fillNoise(rest, source, first + made - skip);
     },
   };
 }

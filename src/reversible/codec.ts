@@ -22,3 +22,14 @@ export interface Codec {
   /** Brings the elements back, but for the exceptions, from index and bits. */
   close(kernels: Kernels, first: number, count: number): void;
 }
+
+/** The codec for a part of a parameter: what is element 0 there is element `offset` of the whole. */
+export function shifted(codec: Codec, offset: number): Codec {
+  if (offset === 0) return codec;
+  return {
+    begin: (kernels) => codec.begin(kernels),
+    apply: (kernels, first, count) => codec.apply(kernels, first + offset, count),
+    open: (kernels, first, count) => codec.open(kernels, first + offset, count),
+    close: (kernels, first, count) => codec.close(kernels, first + offset, count),
+  };
+}

@@ -5,7 +5,8 @@ import { CopyStage } from "../../src/stores/memory/copy.ts";
 import { type Entry, readRecord } from "../../src/stores/memory/record.ts";
 import { costOfReversible } from "../../src/stores/memory/reversible-cost.ts";
 import { ReversibleStage } from "../../src/stores/memory/reversible.ts";
-import type { Layer, Step } from "../../src/store.ts";
+import type { Step } from "../../src/step.ts";
+import type { Layer } from "../../src/store.ts";
 import { bits } from "../support/bits.ts";
 import { normals } from "../support/normals.ts";
 

@@ -20,6 +20,7 @@ const pages = [
   "docs/adapters.md",
   "docs/reversible.md",
   "docs/formats.md",
+  "docs/quantized.md",
 ];
 
 /** The blocks of a page fenced as exactly `ts`; each is a program of its own. */

@@ -33,9 +33,12 @@ describe("the tarball", () => {
     expect(modules.flatMap((module) => module.external)).toEqual([]);
   });
 
-  it("reaches nothing outside the package from ./formats", () => {
-    const modules = reachable(join(installed, "dist"), "formats.js");
-    expect(modules.map((module) => module.path)).toContain("formats/read-peft.js");
+  it.each([
+    ["formats", "formats/read-peft.js"],
+    ["quantized", "formats/gguf.js"],
+  ])("reaches nothing outside the package from ./%s", (entry, part) => {
+    const modules = reachable(join(installed, "dist"), `${entry}.js`);
+    expect(modules.map((module) => module.path)).toContain(part);
     expect(modules.flatMap((module) => module.external)).toEqual([]);
   });
 
@@ -66,7 +69,7 @@ describe("the tarball", () => {
     expect(filesUnder(join(installed, "dist"), "")).toEqual(built.sort());
   });
 
-  it.each(["formats.d.ts", "index.d.ts", "jax.d.ts", "tfjs.d.ts"])(
+  it.each(["formats.d.ts", "index.d.ts", "jax.d.ts", "quantized.d.ts", "tfjs.d.ts"])(
     "brings the types of `using` with %s",
     (name) => {
       const text = readFileSync(join(installed, "dist", name), "utf8");

@@ -53,6 +53,21 @@ export async function read(bytes: Uint8Array, folder: Folder): Promise<Float32Ar
 }
 `;
 
+/** A consumer of quantized parameters: each format has its own arrays, and a model in memory takes them. */
+const quantized = `
+import { type MemoryModel, scale, withTheater } from "surgical-theater";
+import { openSafetensors } from "surgical-theater/formats";
+import { bnbParameters, decodeQuantized, encodeQuantized, openGguf, type QuantizedParameter } from "surgical-theater/quantized";
+
+export async function read(bytes: Uint8Array): Promise<Float32Array | undefined> {
+  await using file = await openGguf(bytes);
+  const model: MemoryModel = { w: await file.read("w") };
+  const found = (await bnbParameters(await openSafetensors(bytes))).get("q.weight");
+  const q: QuantizedParameter = encodeQuantized(new Float32Array(4), [2, 2], { format: "bnb-int8" });
+  return withTheater(model, { modification: scale(0.5) }, () => (found === undefined ? decodeQuantized(q) : undefined));
+}
+`;
+
 const resolutions = {
   NodeNext: { module: "NodeNext", moduleResolution: "NodeNext" },
   Bundler: { module: "ESNext", moduleResolution: "Bundler" },
@@ -64,6 +79,7 @@ const entries = [
   { entry: "surgical-theater/tfjs", file: "tfjs.ts", skipLibCheck: true },
   { entry: "surgical-theater/jax", file: "jax.ts", skipLibCheck: true },
   { entry: "surgical-theater/formats", file: "formats.ts", skipLibCheck: false },
+  { entry: "surgical-theater/quantized", file: "quantized.ts", skipLibCheck: false },
 ];
 
 const combinations = versions.flatMap((version) =>
@@ -92,7 +108,8 @@ describe("types", () => {
     ];
     await install(folder, [packedTarball(), ...engines]);
     for (const { entry, file } of entries) {
-      await writeFile(join(folder, file), file === "formats.ts" ? files : consumer(entry));
+      const special: Readonly<Record<string, string>> = { "formats.ts": files, "quantized.ts": quantized };
+      await writeFile(join(folder, file), special[file] ?? consumer(entry));
     }
   });
   afterAll(() => remove(folder));

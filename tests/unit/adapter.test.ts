@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { lora, type LoraFactors, type LoraOptions } from "../../src/index.ts";
 import { kindOf } from "../../src/modification.ts";
-import type { LowRank, Parameter } from "../../src/store.ts";
+import type { LowRank } from "../../src/step.ts";
+import type { Parameter } from "../../src/store.ts";
 import { thrownBy } from "../support/thrown.ts";
 import { inMemory } from "./models.ts";
 

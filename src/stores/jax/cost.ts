@@ -1,5 +1,6 @@
 /** Bytes of showing steps on an array, known before anything is touched. */
-import type { Bytes, Delta, Step } from "../../store.ts";
+import type { Delta, Step } from "../../step.ts";
+import type { Bytes } from "../../store.ts";
 import { bytesOf, type JaxArray } from "./arrays.ts";
 
 type Steps = readonly Step<JaxArray>[];

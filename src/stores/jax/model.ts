@@ -3,18 +3,8 @@ import { describeValue, UnsupportedError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
 import { layerPathOf } from "../../layers.ts";
 import { matrixOf } from "../../matrix.ts";
-import {
-  type Await,
-  type Bytes,
-  type Capsule,
-  type Layer,
-  type Model,
-  operandOf,
-  type Parameter,
-  type Site,
-  type Stage,
-  type Step,
-} from "../../store.ts";
+import { operandOf, type Step } from "../../step.ts";
+import type { Await, Bytes, Capsule, Layer, Model, Parameter, Site, Stage } from "../../store.ts";
 import { refuseOtherModels } from "../other-models.ts";
 import { alias, bytesOf, isArray, isFreed, isSynchronous, type JaxArray, readValues } from "./arrays.ts";
 import { costOf, isShared, mayWait, temporaryBytes } from "./cost.ts";

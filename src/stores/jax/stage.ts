@@ -3,7 +3,8 @@
  * which cost nothing, of all others. The original is never touched.
  */
 import { driveEither, type Operation, wait } from "../../drive.ts";
-import type { Await, Bytes, Layer, Parameter, Replacement, Stage, Step } from "../../store.ts";
+import type { Replacement, Step } from "../../step.ts";
+import type { Await, Bytes, Layer, Parameter, Stage } from "../../store.ts";
 import { compiled } from "./arithmetic.ts";
 import { alias, bytesOf, free, type JaxArray, readValues, settle, upload, zerosLike } from "./arrays.ts";
 import { costOf, isShared, mayWait } from "./cost.ts";

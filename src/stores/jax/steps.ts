@@ -2,7 +2,8 @@
 import { isThenable } from "../../drive.ts";
 import { describeValue, messageOf, ModificationError, UnsupportedError } from "../../errors.ts";
 import { noiseSource } from "../../random/noise.ts";
-import type { Delta, Parameter, Replacement, Step } from "../../store.ts";
+import type { Delta, Replacement, Step } from "../../step.ts";
+import type { Parameter } from "../../store.ts";
 import type { Arithmetic, Scalar } from "./arithmetic.ts";
 import { alias, free, isArray, isFreed, type JaxArray, upload } from "./arrays.ts";
 import { noiseValues } from "./noise.ts";

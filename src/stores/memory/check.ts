@@ -2,13 +2,16 @@
 import { carrierOf, type DType, type NumericArray } from "../../dtypes/dtype.ts";
 import { describeValue, ModificationError } from "../../errors.ts";
 import { matrixOf } from "../../matrix.ts";
-import { operandOf, type Parameter, type Step } from "../../store.ts";
+import { operandOf, type Step } from "../../step.ts";
+import type { Parameter } from "../../store.ts";
 import { isHalf, numbersOf } from "./operands.ts";
 
 /** A parameter, and the dtype that operands for it have: that of its own values, as far as they are numbers. */
 interface For {
   readonly parameter: Parameter;
   readonly dtype: DType;
+  /** Of values for each element, where that is not the parameter's: of a shard. */
+  readonly valueShape?: readonly number[] | undefined;
 }
 
 function checkArray(
@@ -55,7 +58,7 @@ export function checkOperand(value: NumericArray, shape: readonly number[], of: 
 export function checkStep(step: Step<NumericArray>, of: For, role: string): void {
   const { shape } = of.parameter;
   const value = operandOf(step);
-  if (value !== undefined) checkArray(value, shape, of, `${role}: the value for`);
+  if (value !== undefined) checkArray(value, of.valueShape ?? shape, of, `${role}: the value for`);
   if (step.op !== "add" || step.delta.kind !== "lowRank") return;
   const { a, b, loraRank, layout } = step.delta;
   const { outputs, inputShape } = matrixOf(shape, layout);

@@ -11,7 +11,7 @@ import {
   scaleEachCodec,
   scaleFloat32Codec,
 } from "../../reversible/scale.ts";
-import type { AxisFactors, Delta, Step } from "../../store.ts";
+import type { AxisFactors, Delta, Step } from "../../step.ts";
 import type { Entry } from "./record.ts";
 import { axisOf, factorsOf, isHalf } from "./operands.ts";
 

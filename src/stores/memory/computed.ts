@@ -3,7 +3,8 @@ import { decode } from "../../dtypes/convert.ts";
 import { carrierOf, type DType, type NumericArray } from "../../dtypes/dtype.ts";
 import { isThenable } from "../../drive.ts";
 import { describeValue, messageOf, ModificationError } from "../../errors.ts";
-import type { Parameter, Replacement, Step } from "../../store.ts";
+import type { Replacement, Step } from "../../step.ts";
+import type { Parameter } from "../../store.ts";
 
 /** Elements that are decoded at once. */
 const WINDOW = 1024;

@@ -3,15 +3,9 @@ import type { NumericArray } from "../../dtypes/dtype.ts";
 import { describeValue } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
 import { isRecord } from "../../plain.ts";
-import {
-  type Bytes,
-  type Layer,
-  type Model,
-  type Site,
-  type Stage,
-  type Step,
-  type Technique,
-} from "../../store.ts";
+import type { Step } from "../../step.ts";
+import type { Bytes, Layer, Model, Site, Stage, Technique } from "../../store.ts";
+import type { Shard } from "../../shard.ts";
 import { refuseOtherModels } from "../other-models.ts";
 import { codecOf } from "./codecs.ts";
 import { checkOperand, checkStep } from "./check.ts";
@@ -34,6 +28,10 @@ class MemorySite implements Site<NumericArray> {
 
   get parameter(): Entry["parameter"] {
     return this.#entry.parameter;
+  }
+
+  get shard(): Shard<NumericArray> | undefined {
+    return this.#entry.shard;
   }
 
   get key(): Storage {
@@ -75,7 +73,8 @@ class MemorySite implements Site<NumericArray> {
   }
 
   check(step: Step<NumericArray>, role: string): void {
-    checkStep(step, this.#entry, role);
+    const { data, shard } = this.#entry;
+    checkStep(step, { ...this.#entry, valueShape: shard === undefined ? undefined : [data.length] }, role);
   }
 
   checkOperand(value: NumericArray, shape: readonly number[], role: string): void {

@@ -1,7 +1,7 @@
 /** Operands of steps on typed arrays: their shapes, and their values as the arithmetic wants them. */
 import { decode } from "../../dtypes/convert.ts";
 import { carrierOf, type DType, type NumericArray } from "../../dtypes/dtype.ts";
-import type { LowRank, Step } from "../../store.ts";
+import type { LowRank, Step } from "../../step.ts";
 
 /** Whether elements are bits of a 16-bit format. */
 export function isHalf(dtype: DType): dtype is "float16" | "bfloat16" {

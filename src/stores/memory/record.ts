@@ -3,6 +3,7 @@ import { bytesPerElement, carrierOf, type DType, type NumericArray } from "../..
 import { describeValue, LayersError, UnsupportedError } from "../../errors.ts";
 import { didYouMean } from "../../hints.ts";
 import { layerPathOf } from "../../layers.ts";
+import type { Shard } from "../../shard.ts";
 import type { Parameter } from "../../store.ts";
 import { checkQuantized, isQuantized } from "../../quantized/check.ts";
 import { arraysOf, type QuantizedParameter } from "../../quantized/parameter.ts";
@@ -36,6 +37,8 @@ export interface Entry {
   readonly data: NumericArray;
   readonly dtype: DType;
   readonly storage: Storage;
+  /** Where `data` is one part of the parameter. */
+  readonly shard?: Shard<NumericArray>;
 }
 
 const dtypes: readonly DType[] = ["float32", "float64", "float16", "bfloat16", "int8", "uint8", "int32"];

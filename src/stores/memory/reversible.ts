@@ -6,7 +6,8 @@
 import type { NumericArray } from "../../dtypes/dtype.ts";
 import { listed, RestoreError } from "../../errors.ts";
 import { windowLength } from "../../reversible/window.ts";
-import type { Bytes, Layer, Stage, Step } from "../../store.ts";
+import type { Step } from "../../step.ts";
+import type { Bytes, Layer, Stage } from "../../store.ts";
 import { giveBack, pooledCopy } from "./pool.ts";
 import type { Entry } from "./record.ts";
 import { StepsShown } from "./steps-shown.ts";

@@ -3,11 +3,12 @@
  * top; whatever fails in the middle, going on from there leads to every state.
  */
 import type { NumericArray } from "../../dtypes/dtype.ts";
-import { Parking } from "../../reversible/park.ts";
 import { changedWindows, Digests, recordDigests } from "../../reversible/window.ts";
-import { isComputed, type Step } from "../../store.ts";
+import { isComputed, type Step } from "../../step.ts";
 import { codecOf, type Kept } from "./codecs.ts";
 import { operandBytes, withOwnOperands } from "./operands.ts";
+import { type Parked, parkingOf } from "./parkings.ts";
+import { isLocal } from "./parts.ts";
 import { giveBack, pooledCopy } from "./pool.ts";
 import type { Entry } from "./record.ts";
 import { applyStep, withinRange } from "./steps.ts";
@@ -18,9 +19,13 @@ type AnyStep = Step<NumericArray>;
 interface Shown {
   readonly step: AnyStep;
   /** What is parked; or, where the step has no inverse, all bytes as they were below it. */
-  readonly undo: Parking | NumericArray;
+  readonly undo: Parked | NumericArray;
   /** Whether the array holds its result: not while it is being put on or taken off, or after that failed. */
   isDone: boolean;
+}
+
+function isParked(undo: Parked | NumericArray | undefined): undo is Parked {
+  return undo !== undefined && !ArrayBuffer.isView(undo);
 }
 
 const original = "original";
@@ -58,13 +63,13 @@ export class StepsShown {
 
   /** Whether the uppermost step can only be undone from what it left in the array. */
   get endsParked(): boolean {
-    return this.#shown.at(-1)?.undo instanceof Parking;
+    return isParked(this.#shown.at(-1)?.undo);
   }
 
   /** Bytes held. */
   get bytes(): number {
     let sum = this.#digests.bytes;
-    for (const { undo } of this.#shown) sum += undo instanceof Parking ? undo.bytes : undo.byteLength;
+    for (const { undo } of this.#shown) sum += isParked(undo) ? undo.bytes : undo.byteLength;
     for (const { bytes } of this.#codecs.values()) sum += bytes;
     for (const step of this.#owned.keys()) sum += operandBytes(step);
     for (const { byteLength } of this.#aside.values()) sum += byteLength;
@@ -105,7 +110,7 @@ export class StepsShown {
       this.#aside.set(step, pooledCopy(data));
     }
     top.isDone = false;
-    if (undo instanceof Parking) {
+    if (isParked(undo)) {
       undo.undo({ expected: this.#digested === top ? this.#digests : undefined, lost: this.lost });
       this.sawWrite ||= this.lost.size > 0;
     } else {
@@ -123,7 +128,7 @@ export class StepsShown {
     this.#digested = undefined;
     if (kept !== undefined) {
       this.#codecs.set(step, kept);
-      const undo = new Parking(data, kept.codec);
+      const undo = parkingOf(this.#entry, kept.codec, isLocal(step));
       const shown = { step, undo, isDone: false };
       this.#shown.push(shown);
       withinRange(parameter, () => undo.do(isLast ? this.#digests : undefined));
@@ -181,7 +186,7 @@ export class StepsShown {
 
   /** Goes back to when `count` steps were shown and the array held `bytes`, whatever was written since. */
   reset(count: number, bytes: NumericArray): void {
-    for (const { undo } of this.#shown.splice(count)) if (!(undo instanceof Parking)) giveBack(undo);
+    for (const { undo } of this.#shown.splice(count)) if (!isParked(undo)) giveBack(undo);
     this.#digested = undefined;
     this.lost.clear();
     this.#entry.data.set(bytes);
@@ -192,7 +197,7 @@ export class StepsShown {
   original(): NumericArray {
     const copy = this.#entry.data.slice();
     for (const { undo } of [...this.#shown].reverse()) {
-      if (undo instanceof Parking) undo.undoIn(copy);
+      if (isParked(undo)) undo.undoIn(copy);
       else copy.set(undo);
     }
     return copy;
@@ -200,7 +205,7 @@ export class StepsShown {
 
   /** Forgets everything; the array stays as it is. */
   clear(): void {
-    for (const { undo } of this.#shown) if (!(undo instanceof Parking)) giveBack(undo);
+    for (const { undo } of this.#shown) if (!isParked(undo)) giveBack(undo);
     this.#shown.length = 0;
     this.#digested = undefined;
     this.#tainted.clear();

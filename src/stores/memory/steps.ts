@@ -6,11 +6,14 @@ import { decode, encode, ValueRangeError } from "../../dtypes/convert.ts";
 import { type DType, isFloat, type NumericArray } from "../../dtypes/dtype.ts";
 import { ModificationError } from "../../errors.ts";
 import { fillNoise, noiseSource } from "../../random/noise.ts";
+import { shifted } from "../../reversible/codec.ts";
 import { applyCodec } from "../../reversible/park.ts";
-import { type AxisFactors, type Delta, type Parameter, type Replacement, type Step } from "../../store.ts";
+import type { AxisFactors, Delta, Replacement, Step } from "../../step.ts";
+import type { Parameter } from "../../store.ts";
 import { codecOf } from "./codecs.ts";
 import { resultOf, type Whole } from "./computed.ts";
 import { axisOf, factorsOf } from "./operands.ts";
+import { isLocal, type Part, partsOf } from "./parts.ts";
 import type { Entry } from "./record.ts";
 
 /** Elements per window: 8 kB of float64 stays in the first-level cache. */
@@ -34,14 +37,6 @@ export function valuesOf(data: NumericArray, dtype: DType): ArrayLike<number> {
   const values = new Float64Array(data.length);
   decode(data, dtype, 0, data.length, values);
   return values;
-}
-
-/** Some elements of a parameter: all of them, or those from `first` on. */
-interface Part {
-  readonly data: NumericArray;
-  readonly dtype: DType;
-  /** Position of `data[0]` in the parameter. */
-  readonly first: number;
 }
 
 /** Runs `change` over all elements, a window at a time; what it writes is rounded to the dtype once. */
@@ -153,13 +148,19 @@ export function applyPlain(part: Part, parameter: Parameter, step: PlainStep): v
  * @throws ModificationError; the array may then be half modified, and its owner puts it back
  */
 export function applyStep(entry: Entry, step: Step<NumericArray>): void {
-  const { data, dtype, parameter } = entry;
-  const part = { data, dtype, first: 0 };
+  const { data, dtype, parameter, shard } = entry;
   const kept = codecOf(entry, step, { own: false, plane: false });
   withinRange(parameter, () => {
-    if (kept !== undefined) applyCodec(data, kept.codec);
-    else if (isPlain(step)) applyPlain(part, parameter, step);
-    else applyPlain(part, parameter, resultOf(data, dtype, parameter, step.by as Whole));
+    if (kept !== undefined) {
+      for (const part of partsOf(entry, isLocal(step)))
+        applyCodec(part.data, shifted(kept.codec, part.first));
+    } else if (isPlain(step)) {
+      for (const part of partsOf(entry, isLocal(step))) applyPlain(part, parameter, step);
+    } else {
+      // Of a shard all parts are needed, and the result has them all.
+      const result = resultOf(shard?.whole(data) ?? data, dtype, parameter, step.by as Whole);
+      for (const part of partsOf(entry, false)) applyPlain(part, parameter, result);
+    }
   });
 }
 

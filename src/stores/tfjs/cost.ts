@@ -1,14 +1,7 @@
 /** Bytes of showing layers on a tensor, known before anything is touched. */
 import type { Tensor } from "@tensorflow/tfjs-core";
-import {
-  type Bytes,
-  isResult,
-  type Layer,
-  operandsOf,
-  type Parameter,
-  type Step,
-  type Technique,
-} from "../../store.ts";
+import { isResult, operandsOf, type Step } from "../../step.ts";
+import type { Bytes, Layer, Parameter, Technique } from "../../store.ts";
 import { bytesOf, lowRankTemporaries } from "./low-rank.ts";
 import { isKept } from "./operands.ts";
 import { isMadeFor } from "./showing.ts";

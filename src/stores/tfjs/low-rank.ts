@@ -17,7 +17,8 @@ import {
 } from "@tensorflow/tfjs-core";
 import { describeValue, ModificationError } from "../../errors.ts";
 import { matrixOf } from "../../matrix.ts";
-import type { AxisFactors, LowRank, Parameter } from "../../store.ts";
+import type { AxisFactors, LowRank } from "../../step.ts";
+import type { Parameter } from "../../store.ts";
 import { untaped } from "./engine.ts";
 
 const product = (shape: readonly number[]): number => shape.reduce((all, length) => all * length, 1);

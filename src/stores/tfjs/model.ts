@@ -3,19 +3,8 @@ import { add, keep, mul, sub, type Tensor, tidy, type Variable } from "@tensorfl
 import type { LayersModel } from "@tensorflow/tfjs-layers";
 import { describeValue, UnsupportedError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
-import {
-  type Await,
-  type Bytes,
-  type Layer,
-  type Model,
-  operandOf,
-  type Parameter,
-  type Shown,
-  type Site,
-  type Stage,
-  type Step,
-  type Technique,
-} from "../../store.ts";
+import { operandOf, type Step } from "../../step.ts";
+import type { Await, Bytes, Layer, Model, Parameter, Shown, Site, Stage, Technique } from "../../store.ts";
 import { matrixOf } from "../../matrix.ts";
 import { isRecord } from "../../plain.ts";
 import { refuseOtherModels } from "../other-models.ts";

@@ -1,7 +1,8 @@
 /** What the steps shown on one tensor bring along, and the tensor that they make of it. */
 import { keep, type Tensor, tensor as tensorOf } from "@tensorflow/tfjs-core";
 import { type Operation, wait } from "../../drive.ts";
-import { isResult, operandsOf, type Parameter, type Step } from "../../store.ts";
+import { isResult, operandsOf, type Step } from "../../step.ts";
+import type { Parameter } from "../../store.ts";
 import type { Bin } from "./bin.ts";
 import { alias, onBackend, readValues } from "./engine.ts";
 import { handleOn, isMadeFor } from "./showing.ts";

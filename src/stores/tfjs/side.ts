@@ -5,7 +5,8 @@
 import { add, matMul, mul, reshape, type Tensor, tidy } from "@tensorflow/tfjs-core";
 import type { layers as tfl } from "@tensorflow/tfjs-layers";
 import { UnsupportedError } from "../../errors.ts";
-import type { Layer, LowRank, Parameter, Step } from "../../store.ts";
+import type { LowRank, Step } from "../../step.ts";
+import type { Layer, Parameter } from "../../store.ts";
 import { alias } from "./engine.ts";
 import { hook } from "./hook.ts";
 import { matricesOf } from "./low-rank.ts";

@@ -5,7 +5,8 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { TheaterStateError } from "../../errors.ts";
 import { driveEither, type Operation } from "../../drive.ts";
-import type { Await, Bytes, Layer, Parameter, Rules, SavedState, Stage, Step } from "../../store.ts";
+import type { Step } from "../../step.ts";
+import type { Await, Bytes, Layer, Parameter, Rules, SavedState, Stage } from "../../store.ts";
 import { Bin } from "./bin.ts";
 import { alias, backendOf, exchange, isRegistered, onBackend, readValues } from "./engine.ts";
 import { exportHooks } from "./exports.ts";

@@ -3,7 +3,8 @@ import { add, keep, mul, reshape, Tensor, tensor as tensorOf, tidy, tile, util }
 import { isThenable } from "../../drive.ts";
 import { describeValue, messageOf, ModificationError } from "../../errors.ts";
 import { fillNoise, noiseSource } from "../../random/noise.ts";
-import type { Delta, Parameter, Replacement, Step } from "../../store.ts";
+import type { Delta, Replacement, Step } from "../../step.ts";
+import type { Parameter } from "../../store.ts";
 import type { Bin } from "./bin.ts";
 import { alias } from "./engine.ts";
 import { lowRankDelta, scaleAlong } from "./low-rank.ts";

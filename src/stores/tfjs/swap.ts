@@ -3,7 +3,7 @@
  * exchanges them back. Nothing of the original is copied; the very same buffer returns.
  */
 import type { Tensor } from "@tensorflow/tfjs-core";
-import type { Step } from "../../store.ts";
+import type { Step } from "../../step.ts";
 import { alias, exchange } from "./engine.ts";
 import { TensorStage } from "./stage.ts";
 

@@ -3,7 +3,7 @@
  * the operands of the steps is there in between, and a write fails, or is allowed and then seen.
  */
 import type { Tensor } from "@tensorflow/tfjs-core";
-import type { Step } from "../../store.ts";
+import type { Step } from "../../step.ts";
 import { alias, onBackend, untaped } from "./engine.ts";
 import { guard, type Guarded, unguard } from "./guards.ts";
 import { TensorStage } from "./stage.ts";

@@ -1,6 +1,6 @@
 /** Scaling and zeroing: of a quantized parameter only scales are touched. */
 import type { Codec } from "../../../quantized/codec.ts";
-import type { Step } from "../../../store.ts";
+import type { Step } from "../../../step.ts";
 import type { RealisedSums } from "./realised.ts";
 import type { Undo } from "./undo.ts";
 

@@ -1,7 +1,8 @@
 /** A quantized parameter in memory as the theater sees it: its values are float32, its bytes those of the format. */
 import type { NumericArray } from "../../../dtypes/dtype.ts";
 import { fingerprint } from "../../../fingerprint.ts";
-import type { Bytes, Layer, Parameter, Site, Stage, Step, Technique } from "../../../store.ts";
+import type { Step } from "../../../step.ts";
+import type { Bytes, Layer, Parameter, Site, Stage, Technique } from "../../../store.ts";
 import { checkOperand, checkStep } from "../check.ts";
 import { intersect, overlapping, type Storage, storageOf } from "../storage.ts";
 import { costOfQuantized } from "./cost.ts";

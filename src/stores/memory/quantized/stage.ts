@@ -5,7 +5,8 @@
 import type { NumericArray } from "../../../dtypes/dtype.ts";
 import { RestoreError } from "../../../errors.ts";
 import { fingerprint } from "../../../fingerprint.ts";
-import type { Bytes, Layer, Realised, Stage, Step } from "../../../store.ts";
+import type { Step } from "../../../step.ts";
+import type { Bytes, Layer, Realised, Stage } from "../../../store.ts";
 import { regionOf } from "../../../quantized/codec.ts";
 import { resultOf, type Whole } from "../computed.ts";
 import { isGiven } from "../copy.ts";

@@ -1,0 +1,219 @@
+/** The collectives, written once for every transport: arguments checked, large arrays cut, bytes counted. */
+import { complete, type Operation } from "../drive.ts";
+import { CommunicatorError } from "../errors.ts";
+import {
+  checkApart,
+  checkArray,
+  checkDeadline,
+  checkKeys,
+  checkLength,
+  checkReduction,
+  checkRoot,
+  countsOf,
+  typeOf,
+} from "./arguments.ts";
+import type {
+  AllGatherOptions,
+  CallOptions,
+  Collectives,
+  GatherOptions,
+  ReduceOptions,
+  ReduceScatterOptions,
+  RootOptions,
+  ScatterOptions,
+  Sendable,
+} from "./communicator.ts";
+import { counted, pieces } from "./pieces.ts";
+import type { Call, Started, Transport } from "./transport.ts";
+
+/** A new array of the type of `like`, but never a Buffer. */
+function emptyLike<T extends Sendable>(like: T, length: number): T {
+  const types = globalThis as unknown as Readonly<Record<string, new (length: number) => T>>;
+  return new types[typeOf(like)]!(length);
+}
+
+/** All collectives but `split`, which makes a communicator. */
+export class TransportCollectives implements Omit<Collectives, "split"> {
+  readonly #transport: Transport;
+  readonly #deadline: number;
+  /** What made the communicator unusable. */
+  #failed: CommunicatorError | undefined;
+  #bytesMoved = 0;
+
+  constructor(transport: Transport, deadline: number) {
+    this.#transport = transport;
+    this.#deadline = deadline;
+  }
+
+  get bytesMoved(): number {
+    return this.#bytesMoved;
+  }
+
+  *barrier(options: CallOptions = {}): Operation<void> {
+    const call = this.begin("barrier", options, []);
+    yield* this.#run(call, 0, () => [this.#transport.barrier(call)]);
+  }
+
+  *broadcast<T extends Sendable>(values: T, options: RootOptions = {}): Operation<T> {
+    const { root = 0 } = options;
+    const call = this.begin("broadcast", options, ["root"]);
+    checkArray("broadcast: values", values);
+    checkRoot("broadcast", root, this.#transport.size);
+    yield* this.#run(call, values.byteLength, () =>
+      pieces(values.length, this.#transport.mostElements).map(([from, to]) =>
+        this.#transport.broadcast(call, values.subarray(from, to), root),
+      ),
+    );
+    return values;
+  }
+
+  *allReduce<T extends Sendable>(values: T, options: ReduceOptions<T> = {}): Operation<T> {
+    const { into, reduction = "sum" } = options;
+    const call = this.begin("allReduce", options, ["into", "reduction"]);
+    checkArray("allReduce: values", values);
+    checkReduction("allReduce", reduction);
+    if (into !== undefined) checkInto("allReduce", into, values, values.length);
+    yield* this.#run(call, values.byteLength, () =>
+      pieces(values.length, this.#transport.mostElements).map(([from, to]) =>
+        this.#transport.allReduce(call, values.subarray(from, to), into?.subarray(from, to), reduction),
+      ),
+    );
+    return into ?? values;
+  }
+
+  *allGather<T extends Sendable>(part: T, options: AllGatherOptions<T> = {}): Operation<T> {
+    const { rank, size, mostElements } = this.#transport;
+    const call = this.begin("allGather", options, ["into", "counts"]);
+    checkArray("allGather: part", part);
+    const counts = countsOf("allGather", options.counts, part.length, size);
+    checkLength("allGather: part", part, counts[rank]!);
+    const into = intoOf("allGather", options, part, sum(counts));
+    yield* this.#run(call, into.byteLength - part.byteLength, () =>
+      counted(counts, rank, mostElements).map(({ counts, all, own }) =>
+        this.#transport.allGather(call, part.subarray(...own), into.subarray(...all), counts),
+      ),
+    );
+    return into;
+  }
+
+  *reduceScatter<T extends Sendable>(values: T, options: ReduceScatterOptions<T> = {}): Operation<T> {
+    const { reduction = "sum" } = options;
+    const { rank, size, mostElements } = this.#transport;
+    const call = this.begin("reduceScatter", options, ["into", "counts", "reduction"]);
+    checkArray("reduceScatter: values", values);
+    checkReduction("reduceScatter", reduction);
+    if (options.counts === undefined && values.length % size !== 0) {
+      throw new RangeError(
+        `reduceScatter: ${values.length} elements do not divide among ${size} ranks. Give counts.`,
+      );
+    }
+    const counts = countsOf("reduceScatter", options.counts, values.length / size, size);
+    checkLength("reduceScatter: values", values, sum(counts));
+    const into = intoOf("reduceScatter", options, values, counts[rank]!);
+    yield* this.#run(call, values.byteLength - into.byteLength, () =>
+      counted(counts, rank, mostElements).map(({ counts, all, own }) =>
+        this.#transport.reduceScatter(
+          call,
+          values.subarray(...all),
+          into.subarray(...own),
+          counts,
+          reduction,
+        ),
+      ),
+    );
+    return into;
+  }
+
+  *gather<T extends Sendable>(part: T, options: GatherOptions<T> = {}): Operation<T | undefined> {
+    const { root = 0 } = options;
+    const { rank, size, mostElements } = this.#transport;
+    const call = this.begin("gather", options, ["root", "into", "counts"]);
+    checkArray("gather: part", part);
+    checkRoot("gather", root, size);
+    const counts = countsOf("gather", options.counts, part.length, size);
+    checkLength("gather: part", part, counts[rank]!);
+    const into = rank === root ? intoOf("gather", options, part, sum(counts)) : undefined;
+    yield* this.#run(call, into === undefined ? part.byteLength : into.byteLength - part.byteLength, () =>
+      counted(counts, rank, mostElements).map(({ counts, all, own }) =>
+        this.#transport.gather(call, part.subarray(...own), into?.subarray(...all), counts, root),
+      ),
+    );
+    return into;
+  }
+
+  *scatter<T extends Sendable>(into: T, options: ScatterOptions<T> = {}): Operation<T> {
+    const { root = 0 } = options;
+    const { rank, size, mostElements } = this.#transport;
+    const call = this.begin("scatter", options, ["root", "from", "counts"]);
+    checkArray("scatter: into", into);
+    checkRoot("scatter", root, size);
+    const counts = countsOf("scatter", options.counts, into.length, size);
+    checkLength("scatter: into", into, counts[rank]!);
+    const from = rank === root ? options.from : undefined;
+    if (rank === root) {
+      checkArray("scatter: from, on the root,", from, into);
+      checkLength("scatter: from", from!, sum(counts));
+      checkApart("scatter: into", into, from!);
+    }
+    yield* this.#run(call, from === undefined ? into.byteLength : from.byteLength - into.byteLength, () =>
+      counted(counts, rank, mostElements).map(({ counts, all, own }) =>
+        this.#transport.scatter(call, from?.subarray(...all), into.subarray(...own), counts, root),
+      ),
+    );
+    return into;
+  }
+
+  /** @throws TypeError, RangeError, CommunicatorError unless a collective of this name may start */
+  begin(name: string, options: CallOptions, known: readonly string[]): Call {
+    checkKeys(name, options, [...known, "deadline"]);
+    const { deadline = this.#deadline } = options;
+    checkDeadline(`${name}: deadline`, deadline);
+    this.#assertUsable(name);
+    return { name, deadline, until: performance.now() + deadline };
+  }
+
+  /** Starts all requests of a collective at once, so that their order is the same on all ranks; and waits. */
+  *#run(call: Call, bytes: number, start: () => readonly Started[]): Operation<void> {
+    try {
+      for (const request of start()) if (request !== undefined) yield* complete(request);
+    } catch (error) {
+      if (error instanceof CommunicatorError) this.#failed ??= error;
+      throw error;
+    }
+    if (this.#transport.size > 1) this.#bytesMoved += bytes;
+  }
+
+  #assertUsable(name: string): void {
+    const { closed, rank } = this.#transport;
+    const reason = closed ?? (this.#failed && `a collective failed before (${this.#failed.code})`);
+    if (reason === undefined) return;
+    throw new CommunicatorError(
+      "communicator_closed",
+      `${name} on rank ${rank}: this communicator cannot be used any more: ${reason}. Nothing was sent. ` +
+        "Parameters are as they were. Open what needs it before that; after a failure, let the job end.",
+      this.#failed === undefined ? {} : { cause: this.#failed },
+    );
+  }
+}
+
+function checkInto(name: string, into: Sendable, values: Sendable, length: number): void {
+  checkArray(`${name}: into`, into, values);
+  checkLength(`${name}: into`, into, length);
+  checkApart(`${name}: into`, into, values);
+}
+
+/** Where the result goes: the array that was given, or a new one. */
+function intoOf<T extends Sendable>(
+  name: string,
+  { into }: { readonly into?: T },
+  values: T,
+  length: number,
+): T {
+  if (into === undefined) return emptyLike(values, length);
+  checkInto(name, into, values, length);
+  return into;
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
+}
