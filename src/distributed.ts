@@ -41,3 +41,12 @@ export {
 export { mpi, type MpiCommunicator, type MpiOptions } from "./distributed/mpi.ts";
 export { localLength, type Member, runsOf } from "./distributed/runs.ts";
 export { solo } from "./distributed/solo.ts";
+export {
+  Ema,
+  planTheater,
+  surgicalTheater,
+  surgicalTheaterAsync,
+  withTheater,
+  withTheaterAsync,
+} from "./distributed/entry.ts";
+export { sharded, type ShardedArray, type ShardedModel } from "./distributed/sharded.ts";

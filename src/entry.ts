@@ -39,40 +39,45 @@ export function checkBody(name: string, fn: unknown, which = "third"): void {
   }
 }
 
-/** Opens a theater. Where other processes have parts of the model, they hear of options that make no sense here. */
-function* opening<M, T>(modelOf: (model: M) => Model<T>, model: M, options: Options<T>): Operation<Open<T>> {
+/** What processes that have parts of a model `M` need, to fail together even where one cannot read its part. */
+type AgreementOf<M> = (model: M) => Agreement | undefined;
+
+/** Opens a theater. Where other processes have parts of the model, they hear of what makes no sense here. */
+function* opening<M, T>(
+  modelOf: (model: M) => Model<T>,
+  agreementOf: AgreementOf<M>,
+  given: M,
+  options: Options<T>,
+): Operation<Open<T>> {
   let request: Request;
+  let model: Model<T>;
   try {
     request = checkOptions(options);
+    model = modelOf(given);
   } catch (error) {
-    yield* tellOthers(modelOf, model, error);
+    yield* agreementOf(given)?.settle(error) ?? [];
     throw error;
   }
-  return yield* open(modelOf(model), request);
-}
-
-function* tellOthers<M, T>(modelOf: (model: M) => Model<T>, model: M, error: unknown): Operation<void> {
-  let agreement: Agreement | undefined;
-  try {
-    ({ agreement } = modelOf(model));
-  } catch {
-    // What is wrong with the options is told first.
-  }
-  if (agreement !== undefined) yield* agreement.settle(error);
+  return yield* open(model, request);
 }
 
 /** Binds the entry points to a store. `modelOf` throws for what is not one of its models. */
-export function entryPoints<M, T>(modelOf: (model: M) => Model<T>): EntryPoints<M, T> {
+export function entryPoints<M, T>(
+  modelOf: (model: M) => Model<T>,
+  agreementOf: AgreementOf<M> = () => undefined,
+): EntryPoints<M, T> {
+  const opened = (model: M, options: Options<T>): Operation<Open<T>> =>
+    opening(modelOf, agreementOf, model, options);
   return {
     surgicalTheater(model, options) {
-      return new SurgicalTheater(drive(opening(modelOf, model, options)));
+      return new SurgicalTheater(drive(opened(model, options)));
     },
     async surgicalTheaterAsync(model, options) {
-      return new AsyncSurgicalTheater(await driveAsync(opening(modelOf, model, options)));
+      return new AsyncSurgicalTheater(await driveAsync(opened(model, options)));
     },
     withTheater<R>(model: M, options: Options<T>, fn: () => Synchronous<R>): R {
       checkBody("withTheater", fn);
-      const theater = drive(opening(modelOf, model, options));
+      const theater = drive(opened(model, options));
       let result: unknown;
       let promised: boolean;
       try {
@@ -100,7 +105,7 @@ export function entryPoints<M, T>(modelOf: (model: M) => Model<T>): EntryPoints<
     },
     async withTheaterAsync(model, options, fn) {
       checkBody("withTheaterAsync", fn);
-      const theater = await driveAsync(opening(modelOf, model, options));
+      const theater = await driveAsync(opened(model, options));
       let result;
       try {
         result = await fn();

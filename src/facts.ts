@@ -20,7 +20,7 @@ export type Quantiles = ReadonlyMap<AnyModification, number>;
 /** The values of the original, or of the part of it that is here. */
 function* readOriginal<T>(site: Site<T>): Operation<ArrayLike<number>> {
   const values = yield* wait(slots.get(site.key)?.stage.read("original") ?? site.read());
-  return site.shard === undefined ? values : withoutPadding(values, site.shard.runs);
+  return site.shard === undefined ? values : withoutPadding(values, site.shard.owned);
 }
 
 /** The standard deviation of the original, which `asking` needs. */
@@ -83,7 +83,7 @@ function* normsOf<T>(
     original,
     a: operands[a]!,
     b: operands[b]!,
-    runs: shard === undefined ? whole : packed(shard.runs),
+    runs: shard === undefined ? whole : packed(shard.owned),
   });
   if (shard !== undefined) yield* shard.sum(squares);
   return rootsOfOutputs(squares);

@@ -14,6 +14,8 @@ type Waiting<R> = Generator<unknown, R, unknown>;
 export interface Shard<T> {
   /** In the order of `local`; elements in none of them are padding, and nobody's. */
   readonly runs: readonly Run[];
+  /** As `runs`, but of what several parts have, in one of them only: what counts when all parts are put together. */
+  readonly owned: readonly Run[];
   /** Adds up numbers of all parts, in place, on each. */
   sum(numbers: Float64Array): Waiting<void>;
   /** The numbers of all parts, one behind the other, on each. */

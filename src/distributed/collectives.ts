@@ -50,7 +50,11 @@ export class TransportCollectives implements Omit<Collectives, "split"> {
   }
 
   *barrier(options: CallOptions = {}): Operation<void> {
-    const call = this.begin("barrier", options, []);
+    yield* this.arrival(this.begin("barrier", options, []));
+  }
+
+  /** Waits until all ranks have come to a call. */
+  *arrival(call: Call): Operation<void> {
     yield* this.#run(call, 0, () => [this.#transport.barrier(call)]);
   }
 

@@ -30,12 +30,12 @@ class GroupCollectives extends TransportCollectives implements Collectives {
 
   *split(color: number | undefined, options: SplitOptions = {}): Operation<Communicator | undefined> {
     const { rank } = this.#transport;
-    const { key = rank, ...rest } = options;
+    const { key = rank } = options;
     const call = this.begin("split", options, ["key"]);
     if (color !== undefined) checkInteger("split: color", color);
     if (!Number.isSafeInteger(key)) throw new RangeError(`split: key must be an integer, got ${key}.`);
     // The library's own split blocks. Behind this one all ranks have come, or it has failed at the deadline.
-    yield* this.barrier(rest);
+    yield* this.arrival(call);
     const group = this.#transport.split(call, color, key);
     return group && new Group(group, this.#deadline);
   }
@@ -63,6 +63,11 @@ export class Group implements Communicator {
 
   get collectives(): Collectives {
     return this.#collectives;
+  }
+
+  /** Waits until all ranks have come to a call of this name. */
+  protected *arrival(name: string, options: CallOptions = {}): Operation<void> {
+    yield* this.#collectives.arrival(this.#collectives.begin(name, options, []));
   }
 
   barrier(options?: CallOptions): void {

@@ -61,7 +61,7 @@ class World extends Group implements MpiCommunicator {
   *#finalizing(options?: CallOptions): Operation<void> {
     if (this.#runtime.closed !== undefined) return;
     // MPI's own end blocks. Behind this one all ranks have come, or it has failed at the deadline.
-    if (!this.#runtime.isBroken) yield* this.collectives.barrier(options);
+    if (!this.#runtime.isBroken) yield* this.arrival("finalize", options);
     this.#runtime.finalize(options?.deadline ?? this.deadline);
   }
 }

@@ -30,12 +30,8 @@ export type Functions = Readonly<Record<keyof typeof PARAMETERS, NativeFunction>
 export function functionsOf(library: NativeLibrary, abi: Abi): Functions {
   const types: Readonly<Record<string, string>> = { h: abi.handle, i: "int", p: "void *" };
   const entries = Object.entries(PARAMETERS).map(([name, parameters]) => {
-    const function_ = library.func(
-      `MPI_${name}`,
-      "int",
-      Array.from(parameters, (each) => types[each]!),
-    );
-    return [name, function_];
+    const list = Array.from(parameters, (each) => types[each]!);
+    return [name, library.func(`MPI_${name}`, "int", list)];
   });
   return Object.fromEntries(entries) as Functions;
 }

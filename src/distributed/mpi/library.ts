@@ -31,7 +31,7 @@ const MPICH = ["libmpich.so.12", "libmpi.so.12", "/usr/lib64/mpich/lib/libmpi.so
 export async function loadKoffi(): Promise<Koffi> {
   try {
     const { default: koffi } = await import("koffi");
-    return koffi as unknown as Koffi;
+    return koffi;
   } catch (cause) {
     throw new UnsupportedError("engine", `mpi() needs the package koffi: ${messageOf(cause)}. ${INSTALL}`, {
       cause,

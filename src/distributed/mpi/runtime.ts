@@ -10,6 +10,8 @@ import type { Watchdog } from "./watchdog.ts";
 /** MPI is called from the main thread alone. */
 const FUNNELED = 1;
 const NULL = 0n;
+/** For the launcher to read what this process has written. */
+const PASS_ON_MS = 100;
 
 export class Runtime {
   readonly abi: Abi;
@@ -102,6 +104,8 @@ export class Runtime {
         "surgical-theater: a rank has ended without finalize(), and others may wait for it. The job is ended.",
       );
     }
+    // Open MPI throws away what it has not passed on yet: the message of the error that ends this process.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PASS_ON_MS);
     process.exitCode = code === 0 ? 1 : code;
     this.functions.Abort(this.abi.world, code === 0 ? 1 : code);
   }

@@ -70,9 +70,15 @@ export class MpiTransport implements Transport {
     const starts = displacements(counts);
     return this.#start(call, [part, into, counts, starts], (request) =>
       this.#runtime.functions.Iallgatherv(
-        ...[part, part.length, type],
-        ...[into, counts, starts, type],
-        ...[this.#handle, request],
+        part,
+        part.length,
+        type,
+        into,
+        counts,
+        starts,
+        type,
+        this.#handle,
+        request,
       ),
     );
   }
@@ -103,9 +109,16 @@ export class MpiTransport implements Transport {
     const starts = displacements(counts);
     return this.#start(call, [part, into, counts, starts], (request) =>
       this.#runtime.functions.Igatherv(
-        ...[part, part.length, type],
-        ...[into ?? NULL, counts, starts, type],
-        ...[root, this.#handle, request],
+        part,
+        part.length,
+        type,
+        into ?? NULL,
+        counts,
+        starts,
+        type,
+        root,
+        this.#handle,
+        request,
       ),
     );
   }
@@ -115,17 +128,24 @@ export class MpiTransport implements Transport {
     const starts = displacements(counts);
     return this.#start(call, [from, into, counts, starts], (request) =>
       this.#runtime.functions.Iscatterv(
-        ...[from ?? NULL, counts, starts, type],
-        ...[into, into.length, type],
-        ...[root, this.#handle, request],
+        from ?? NULL,
+        counts,
+        starts,
+        type,
+        into,
+        into.length,
+        type,
+        root,
+        this.#handle,
+        request,
       ),
     );
   }
 
-  split({ name, until }: Call, color: number | undefined, key: number): Transport | undefined {
+  split({ name, deadline }: Call, color: number | undefined, key: number): Transport | undefined {
     const { functions, abi } = this.#runtime;
     const into = abi.handleMemory();
-    const code = this.#runtime.guard(until - performance.now(), () =>
+    const code = this.#runtime.guard(deadline, () =>
       functions.Comm_split(this.#handle, color ?? abi.noColor, key, into),
     );
     this.#runtime.check(name, this.rank, code);

@@ -1,18 +1,18 @@
 /** Typed arrays as a model: the memory store. */
-import type { NumericArray } from "../../dtypes/dtype.ts";
+import type { DType, NumericArray } from "../../dtypes/dtype.ts";
 import { describeValue } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
 import { isRecord } from "../../plain.ts";
 import type { Step } from "../../step.ts";
 import type { Bytes, Layer, Model, Site, Stage, Technique } from "../../store.ts";
-import type { Shard } from "../../shard.ts";
+import type { Agreement, Shard } from "../../shard.ts";
 import { refuseOtherModels } from "../other-models.ts";
 import { codecOf } from "./codecs.ts";
 import { checkOperand, checkStep } from "./check.ts";
 import { CopyStage, costOfCopy } from "./copy.ts";
 import { numbersOf } from "./operands.ts";
 import { QuantizedSite } from "./quantized/site.ts";
-import { type Entry, type MemoryModel, readRecord } from "./record.ts";
+import { type Entry, type Inventory, type MemoryModel, readRecord } from "./record.ts";
 import { ReversibleStage } from "./reversible.ts";
 import { costOfReversible } from "./reversible-cost.ts";
 import { markShared } from "./shared-buffer.ts";
@@ -149,8 +149,17 @@ export function memoryModel(record: MemoryModel): Model<NumericArray> {
         "Give { name: { data, shape, dtype } }.",
     );
   }
-  const { entries, layers } = readRecord(record);
+  return modelOf(readRecord(record));
+}
+
+/**
+ * The model that parameters are.
+ *
+ * @param agreement - where other processes have other parts of them
+ */
+export function modelOf({ entries, layers }: Inventory, agreement?: Agreement): Model<NumericArray> {
   return {
+    agreement,
     kind: "record of typed arrays",
     emptyHint: "Give a record of typed arrays by name; a Map or a promise has none.",
     sites: entries.map((entry) => ("arrays" in entry ? new QuantizedSite(entry) : new MemorySite(entry))),
@@ -164,5 +173,31 @@ export function memoryModel(record: MemoryModel): Model<NumericArray> {
     capsules: [],
     exports: false,
     useBytes: () => ({ transient: 0, engine: 0 }),
+  };
+}
+
+/** A part of a parameter of this shape. */
+export interface MemoryPart {
+  readonly name: string;
+  /** Elements that are here. */
+  readonly data: NumericArray;
+  /** Of the whole parameter. */
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly shard: Shard<NumericArray>;
+}
+
+/** Parameters of which parts are elsewhere. @throws as {@link memoryModel} */
+export function memoryParts(parts: readonly MemoryPart[]): Inventory {
+  const byName = new Map(parts.map((part) => [part.name, part]));
+  const { entries, layers } = readRecord(
+    Object.fromEntries(parts.map(({ name, data, dtype }) => [name, { data, shape: [data.length], dtype }])),
+  );
+  return {
+    layers,
+    entries: entries.map((entry) => {
+      const { shape, shard } = byName.get(entry.parameter.name)!;
+      return { ...(entry as Entry), parameter: { ...entry.parameter, shape: [...shape] }, shard };
+    }),
   };
 }

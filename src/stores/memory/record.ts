@@ -108,6 +108,12 @@ const constructors: Readonly<
   Record<string, new (buffer: ArrayBufferLike, byteOffset: number, length: number) => NumericArray>
 > = { Float32Array, Float64Array, Uint16Array, Int8Array, Uint8Array, Int32Array };
 
+/** All parameters of a model. */
+export interface Inventory {
+  readonly entries: readonly (Entry | QuantizedEntry)[];
+  readonly layers: readonly string[];
+}
+
 /** Bytes that belong to a parameter. */
 interface Piece {
   readonly name: string;
@@ -171,10 +177,7 @@ function entryOf(
  *
  * @throws TypeError, RangeError, UnsupportedError, LayersError for an entry that cannot be a parameter
  */
-export function readRecord(record: MemoryModel): {
-  readonly entries: readonly (Entry | QuantizedEntry)[];
-  readonly layers: readonly string[];
-} {
+export function readRecord(record: MemoryModel): Inventory {
   const byStorage = new Map<Storage, Found>();
   for (const [name, value] of Object.entries(record)) {
     const first = isQuantized(value)

@@ -42,22 +42,6 @@ function exchangePairs(pairs: Uint8Array, codes: Uint8Array): void {
   }
 }
 
-/** Bytes that are exchanged at once. */
-const PART = 8192;
-
-/** Exchanges all bytes of a region from unit `first` on with `bytes`. */
-function exchange(region: Region, first: number, bytes: Uint8Array): void {
-  const part = region.length * Math.max(1, Math.floor(PART / region.length));
-  const now = new Uint8Array(Math.min(part, bytes.length));
-  for (let at = 0; at < bytes.length; at += part) {
-    const old = bytes.subarray(at, at + part);
-    const of = now.subarray(0, old.length);
-    gather(region, first + at / region.length, of);
-    scatter(region, first + at / region.length, old);
-    old.set(of);
-  }
-}
-
 /** Grows while a parameter is being modified; complete at any moment, as long as units are added before the next. */
 export class Undo {
   readonly #codes: Region;
@@ -96,36 +80,46 @@ export class Undo {
 
   /** Brings everything back. May be called again, whatever was written since. */
   run(): void {
-    for (const { first, length, kind, bytes } of this.#changes) {
-      if (kind === "all") scatter(this.#codes, first, bytes);
-      else this.#exchangeCodes(first, length, bytes.slice());
+    for (const { first, kind, bytes, length } of this.#changes) {
+      const codes = kind === "all" ? bytes : this.#codesOf(first, length);
+      if (kind === "pairs") exchangePairs(bytes.slice(), codes);
+      scatter(this.#codes, first, codes);
     }
     for (const { region, bytes } of this.#saved) scatter(region, 0, bytes);
   }
 
   /** Brings everything back until `look` returns. */
   lend<R>(look: () => R): R {
-    this.#exchange();
+    const back = this.#inverse();
     try {
+      this.run();
       return look();
     } finally {
-      this.#exchange();
+      // Whatever has failed, it has to come back.
+      try {
+        back.run();
+      } catch {
+        back.run();
+      }
     }
   }
 
-  /** What is kept becomes what is there, and the other way round: twice is as before. */
-  #exchange(): void {
-    for (const { first, length, kind, bytes } of this.#changes) {
-      if (kind === "all") exchange(this.#codes, first, bytes);
-      else this.#exchangeCodes(first, length, bytes);
+  /** What brings back what is there now, where this one changes it. */
+  #inverse(): Undo {
+    const inverse = new Undo(this.#codes);
+    for (const { region } of this.#saved) inverse.save(region);
+    for (const change of this.#changes) {
+      const codes = this.#codesOf(change.first, change.length);
+      const bytes = change.kind === "all" ? codes : change.bytes.slice();
+      if (change.kind === "pairs") exchangePairs(bytes, codes);
+      inverse.#changes.push({ ...change, bytes });
     }
-    for (const { region, bytes } of this.#saved) exchange(region, 0, bytes);
+    return inverse;
   }
 
-  #exchangeCodes(first: number, length: number, pairs: Uint8Array): void {
+  #codesOf(first: number, length: number): Uint8Array {
     const codes = new Uint8Array(length);
     gather(this.#codes, first, codes);
-    exchangePairs(pairs, codes);
-    scatter(this.#codes, first, codes);
+    return codes;
   }
 }
