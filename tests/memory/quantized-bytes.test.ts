@@ -111,18 +111,20 @@ describe.each(kinds)("what a theater on %s holds", (kind) => {
 
   it("is planned for a theater above another one too, and never more than the most", () => {
     const p = parameterOf(kind);
+    const off: string[] = [];
     for (const [[below, first], [above, second]] of nested) {
       const outer = surgicalTheater({ p }, { ...reversible, modification: first });
       const alone = outer.report().heldBytes;
       const { heldBytes, mostHeldBytes } = planTheater({ p }, { ...reversible, modification: second });
       const inner = surgicalTheater({ p }, { ...reversible, modification: second });
       const held = inner.report().heldBytes;
-      const name = `${above} over ${below}`;
-      expect(Math.abs(held / (alone + heldBytes) - 1), name).toBeLessThan(0.15);
-      expect(held - alone, name).toBeLessThanOrEqual(mostHeldBytes);
+      if (Math.abs(held / (alone + heldBytes) - 1) > 0.15 || held - alone > mostHeldBytes) {
+        off.push(`${above} over ${below}: ${held - alone}, planned ${heldBytes} to ${mostHeldBytes}`);
+      }
       inner.close();
       outer.close();
     }
+    expect(off).toEqual([]);
   });
 
   it.each([64, 128, 1024, 4096])("is little for small noise, blocks of %d", (blockSize) => {
@@ -184,10 +186,11 @@ describe("what a theater needs for a moment", () => {
     gc();
     gc();
     const { arrayBuffers } = process.memoryUsage();
-    const { set } = Uint8Array.prototype;
+    const arrays = Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array;
+    const { set } = arrays;
     let [calls, most] = [0, 0];
     // Codes are copied for each window: a moment to collect what is garbage, and to look.
-    Uint8Array.prototype.set = function (...args): void {
+    arrays.set = function (...args): void {
       if (++calls % 150 === 0) {
         gc();
         gc();
@@ -199,7 +202,7 @@ describe("what a theater needs for a moment", () => {
     try {
       theater = surgicalTheater({ p }, noisy);
     } finally {
-      Uint8Array.prototype.set = set;
+      arrays.set = set;
     }
     expect(calls).toBeGreaterThan(500);
     expect(most).toBeLessThan(theater.report().heldBytes + 1e6);

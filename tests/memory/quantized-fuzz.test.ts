@@ -32,7 +32,7 @@ import {
 } from "../support/quantized.ts";
 import { thrownBy } from "../support/thrown.ts";
 
-const runs = Number(process.env["FUZZ_RUNS"] ?? 250);
+const runs = Number(process.env["FUZZ_RUNS"] ?? 600);
 const seed = Number(process.env["FUZZ_SEED"] ?? 1);
 
 type Modifications = readonly Modification<NumericArray>[];
@@ -62,7 +62,7 @@ const sources: fc.Arbitrary<Source> = fc
   .map(({ kind, size: [rows, columns], isWeights, ...rest }) => {
     const isGguf = kind.startsWith("gguf");
     return {
-      like: { kind, rows: rows!, columns: isGguf ? 32 * Math.ceil(columns! / 32) : columns!, ...rest },
+      like: { kind, rows: rows, columns: isGguf ? 32 * Math.ceil(columns / 32) : columns, ...rest },
       isWeights,
     };
   });
@@ -93,7 +93,7 @@ function takeBack(): void {
   for (const values of lent.splice(0)) values.fill(9);
 }
 
-const sizeOf = ({ shape }: QuantizedParameter): number => shape[0]! * shape[1]!;
+const sizeOf = ({ shape }: QuantizedParameter): number => shape[0] * shape[1];
 const towards = (of: QuantizedParameter): Readonly<Record<string, NumericArray>> => ({
   p: lend(sizeOf(of), 3, (x) => x / 4),
 });
@@ -103,7 +103,7 @@ function adapter(
   layout: "outIn" | "inOut",
   hasMagnitude: boolean,
 ): Modification<NumericArray> {
-  const [outputs, inputs] = layout === "outIn" ? [rows!, columns!] : [columns!, rows!];
+  const [outputs, inputs] = layout === "outIn" ? [rows, columns] : [columns, rows];
   const p = { a: lend(2 * inputs, 5, (x) => x), b: lend(2 * outputs, 6, (x) => x / 20) };
   const magnitude = hasMagnitude ? { magnitude: lend(outputs, 7, (x) => x + 1) } : {};
   return lora<NumericArray>({ p: { ...p, ...magnitude } }, { alpha: 1, loraRank: 2, layout });
@@ -309,7 +309,7 @@ it(
           theaters.push(theater);
           plain.open(theater, action.list);
         }
-        expect(sumOf(p), String(action)).toBe(sumOf(plain.visible()));
+        expect(sumOf(p), "after an action").toBe(sumOf(plain.visible()));
       }
       while (theaters.length > 0) close(theaters.length - 1);
       expect(sumOf(p), "closed all").toBe(before);

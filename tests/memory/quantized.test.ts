@@ -93,7 +93,7 @@ describe.each(kinds)("%s", (kind) => {
   it("shows noise as decoding, adding and encoding give it", () => {
     const p = weights(like(kind));
     const expected = copyOf(p);
-    const deltas = new Float32Array(37 * expected.shape[1]!);
+    const deltas = new Float32Array(37 * expected.shape[1]);
     fillNoise(deltas, noiseSource(3, "p", 0.01, "float32"), 0);
     write(
       expected,
@@ -241,6 +241,20 @@ describe.each(kinds)("a write to %s inside", (kind) => {
     },
   );
 
+  it.each(places)("is undone and reported under reversible where all bytes are kept, in array %d", (at) => {
+    for (const technique of ["reversible", "plane"] as const) {
+      const p = make();
+      const before = allBits(p);
+      const modification = custom<Float32Array>((w) => w);
+      const theater = surgicalTheater({ p }, { ...all, technique, modification });
+      flip(arraysIn(p)[at]!);
+      expect(() => theater.close()).toThrow(
+        expect.objectContaining({ code: "written_inside", parameters: ["p"] }),
+      );
+      expect(allBits(p)).toBe(before);
+    }
+  });
+
   it("stays where onWrite is keep, and is refused for discard under reversible", () => {
     const p = make();
     const theater = surgicalTheater({ p }, { ...all, modification: noisy, onWrite: "keep" });
@@ -261,9 +275,8 @@ describe.each(kinds)("a write to %s inside", (kind) => {
     expect(() => another.close()).toThrow(expect.objectContaining({ code: "original_lost" }));
     const verify = { modification: scale(0.5), layers: "p", verify: "fingerprint" } as const;
     const theater = surgicalTheater({ p, q }, verify);
-    expect([...theater.close().parameters.values()]).toEqual(
-      Array(2).fill({ identical: true, by: "fingerprint" }),
-    );
+    const proof = { identical: true, by: "fingerprint" };
+    expect([...theater.close().parameters.values()]).toEqual([proof, proof]);
     const seeing = surgicalTheater({ p, q }, verify);
     flip(arraysIn(q)[at]!);
     expect(() => seeing.close()).toThrow(expect.objectContaining({ code: "original_lost" }));
@@ -326,7 +339,7 @@ describe("quantized parameters in one model", () => {
     const { codes, absmax } = p;
     const others: Readonly<Record<string, unknown>>[] = [
       { p, q: { ...q, absmax } },
-      { p, absmax: absmax as Float32Array },
+      { p, absmax: absmax },
       { p, codes },
       { p, part: codes.subarray(3, 9) },
       {

@@ -58,6 +58,34 @@ describe("a SharedArrayBuffer", () => {
     expect(bits(floats)).toBe(original);
   });
 
+  it("is refused for a quantized parameter too, whichever of its arrays lies there", async () => {
+    const { floats, tell } = await share();
+    const codes = new Uint8Array(32);
+    const make = (arrays: object) =>
+      ({
+        format: "bnb-nf4",
+        shape: [64],
+        blockSize: 64,
+        codes,
+        absmax: new Float32Array(1),
+        ...arrays,
+      }) as const;
+    const models = [{ absmax: floats.subarray(0, 1) }, { codes: new Uint8Array(floats.buffer, 0, 32) }].map(
+      (arrays) => ({ p: make(arrays) }),
+    );
+    expect(await tell("open")).toBe("opened");
+    for (const model of models) {
+      expect(() => surgicalTheater(model, all)).toThrow(expect.objectContaining({ code: "shared_memory" }));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    expect(await tell("close")).toBe("true");
+    const theater = surgicalTheater(models[0]!, all);
+    expect(await tell("open")).toMatch(/shared_memory/);
+    theater.close();
+    expect(await tell("open")).toBe("opened");
+    expect(await tell("close")).toBe("true");
+  });
+
   it("is refused to the other thread while this one has a theater open on it", async () => {
     const { floats, original, tell } = await share();
     const theater = surgicalTheater({ floats }, all);

@@ -22,14 +22,22 @@ export function isGiven(step: Step<NumericArray>): boolean {
   return step.op === "replace" || (step.op === "add" && step.delta.kind === "values");
 }
 
-/** Most that is needed for a moment: for user code a copy of the parameter and the result, factors as numbers, tables. */
-export function transientOf({ data, dtype }: Entry, step: Step<NumericArray>): number {
+/**
+ * Most that is needed for a moment: for user code a copy of the parameter and the result, factors as numbers, tables. Of
+ * a shard the whole parameter is put together for user code.
+ */
+export function transientOf({ data, dtype, parameter, shard }: Entry, step: Step<NumericArray>): number {
   if (step.op === "add" && step.delta.kind === "lowRank") {
     return (dtype === "float64" ? 8 : 4) * (step.delta.a.length + step.delta.b.length);
   }
   if (step.op === "scale" && dtype === "float16") return SIXTEEN_BIT_TABLE_BYTES;
   if (step.op !== "replace" || step.by.kind === "values") return 0;
-  return (step.by.kind === "computed" ? 2 : 1) * (isHalf(dtype) ? 4 * data.length : data.byteLength);
+  const elements =
+    shard === undefined ? data.length : parameter.shape.reduce((product, length) => product * length, 1);
+  const given = (isHalf(dtype) ? 4 : data.BYTES_PER_ELEMENT) * elements;
+  const users = step.by.kind === "computed" ? 2 * given : given;
+  const { result, most } = shard?.gathered ?? { result: 0, most: 0 };
+  return Math.max(data.BYTES_PER_ELEMENT * most, data.BYTES_PER_ELEMENT * result + users);
 }
 
 /** Bytes of what is kept of a step above others: what it added, or what it made of the parameter. */

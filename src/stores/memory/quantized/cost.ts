@@ -9,11 +9,10 @@ import { factorBytes, operandBytes } from "../operands.ts";
 import { isPlain } from "../steps.ts";
 import type { QuantizedEntry } from "./entry.ts";
 import { foldBlocks, foldBytes, windowLength } from "./fold.ts";
+import { areRepeatable, type Layers } from "./layers-shown.ts";
 import { areScales } from "./scale.ts";
-import { areRepeatable, withOriginal } from "./stage.ts";
+import { withOriginal } from "./stage.ts";
 import { Undo } from "./undo.ts";
-
-type Layers = readonly Layer<NumericArray>[];
 
 /** How many windows are tried to see how many codes will move. */
 const WINDOWS = 8;

@@ -1,6 +1,6 @@
 /** Steps on a quantized parameter: decoded, modified as float32, and encoded again, a few blocks at a time. */
 import { ValueRangeError } from "../../../dtypes/convert.ts";
-import { bitsOf, type Codec, gather, largestOf } from "../../../quantized/codec.ts";
+import { bitsOf, type Codec, gather, largestOf, scatter } from "../../../quantized/codec.ts";
 import type { Parameter } from "../../../store.ts";
 import { changeOf, type PlainStep } from "../steps.ts";
 import { factorOf, isScale, type Records } from "./scale.ts";
@@ -161,8 +161,11 @@ export function foldBlocks(
           codec.setScales(first / blockLength, scales);
         } else pass(codec, change, first, end, offset);
       }
-    } finally {
       record(codec, codes, first, end, records);
+    } catch (error) {
+      // What could not be recorded could not be undone.
+      scatter(codec.codes, first / codec.codes.elements, codes);
+      throw error;
     }
     const shown = new Float32Array(original.length);
     codec.decode(first, shown);

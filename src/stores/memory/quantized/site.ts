@@ -4,9 +4,10 @@ import { fingerprint } from "../../../fingerprint.ts";
 import type { Step } from "../../../step.ts";
 import type { Bytes, Layer, Parameter, Site, Stage, Technique } from "../../../store.ts";
 import { checkOperand, checkStep } from "../check.ts";
+import { markShared } from "../shared-buffer.ts";
 import { intersect, overlapping, type Storage, storageOf } from "../storage.ts";
 import { costOfQuantized } from "./cost.ts";
-import { decodeAll, type QuantizedEntry } from "./entry.ts";
+import { decodeAll, isDetached, type QuantizedEntry } from "./entry.ts";
 import { QuantizedStage } from "./stage.ts";
 
 export class QuantizedSite implements Site<NumericArray> {
@@ -36,7 +37,23 @@ export class QuantizedSite implements Site<NumericArray> {
   }
 
   stage(technique: Technique): Stage<NumericArray> {
-    return new QuantizedStage(this.#entry, technique === "copy");
+    return new QuantizedStage(this.#entry, technique === "copy", this.#mark());
+  }
+
+  /** Tells other threads that share a buffer. What is returned takes it back. */
+  #mark(): () => void {
+    const unmark: (() => void)[] = [];
+    const takeBack = (): void => unmark.splice(0).forEach((each) => each());
+    try {
+      for (const buffer of new Set(this.#entry.arrays.map((array) => array.buffer))) {
+        if (buffer instanceof ArrayBuffer || typeof SharedArrayBuffer === "undefined") continue;
+        unmark.push(markShared(buffer, this.parameter.name));
+      }
+    } catch (error) {
+      takeBack();
+      throw error;
+    }
+    return takeBack;
   }
 
   /** Whatever a layer does, less than a copy is kept. */
@@ -73,10 +90,9 @@ export class QuantizedSite implements Site<NumericArray> {
   }
 
   assertAlive(): void {
-    const { arrays, parameter } = this.#entry;
-    if (arrays.reduce((sum, { byteLength }) => sum + byteLength, 0) === parameter.bytes) return;
+    if (!isDetached(this.#entry)) return;
     throw new TypeError(
-      `a buffer of ${JSON.stringify(parameter.name)} is detached: it was transferred, or its WebAssembly memory grew. ` +
+      `a buffer of ${JSON.stringify(this.parameter.name)} is detached: it was transferred, or its WebAssembly memory grew. ` +
         "Nothing was changed. Make it anew from the array that is there now.",
     );
   }
