@@ -1,10 +1,11 @@
 /**
- * WebGPU tests in Node need a Vulkan loader and a driver. On Linux this installs Debian's `libvulkan1` and
- * `chromium` (which brings a software driver) when run as root, and otherwise says what to install.
- * Missing parts end the run only under CI=true: elsewhere the WebGPU tests are skipped, visibly.
+ * WebGPU tests in Node need a Vulkan loader and a driver, and tests with several ranks need Open MPI. On Linux this
+ * installs Debian's `libvulkan1`, `chromium` (which brings a software driver) and `openmpi-bin` when run as root, and
+ * otherwise says what to install. Missing parts end the run only under CI=true: elsewhere those tests are skipped, visibly.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
+import { delimiter } from "node:path";
 
 const driver = "/usr/lib/chromium/vk_swiftshader_icd.json";
 
@@ -18,6 +19,12 @@ function hasLoader() {
   );
 }
 
+/** @param {string} name */
+function hasProgram(name) {
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  return folders.some((folder) => existsSync(`${folder}/${name}`));
+}
+
 /** @returns {string[]} the Debian packages whose parts are not here */
 function missingPackages() {
   if (process.platform !== "linux") return []; // Metal and Direct3D come with the system
@@ -25,6 +32,7 @@ function missingPackages() {
   if (!hasLoader()) missing.push("libvulkan1");
   // Whoever names a driver of their own needs none from us.
   if (process.env["VK_ICD_FILENAMES"] === undefined && !existsSync(driver)) missing.push("chromium");
+  if (!hasProgram("mpirun.openmpi")) missing.push("openmpi-bin");
   return missing;
 }
 
@@ -39,12 +47,14 @@ if (wanted.length > 0) {
   const install = `apt-get install -y --no-install-recommends ${wanted.join(" ")}`;
   const isRoot = process.getuid?.() === 0;
   if (isRoot && existsSync("/usr/bin/apt-get")) {
-    console.log(`WebGPU tests need ${wanted.join(" and ")}: ${install}`);
+    console.log(`Tests on WebGPU and MPI need ${wanted.join(" and ")}: ${install}`);
     if (apt("-qq", "update")) apt("-qq", "install", "-y", "--no-install-recommends", ...wanted);
   }
   const missing = missingPackages();
   if (missing.length > 0) {
-    console.log(`WebGPU tests need ${missing.join(" and ")} (Debian packages): run as root: ${install}`);
+    console.log(
+      `Tests on WebGPU and MPI need ${missing.join(" and ")} (Debian packages): run as root: ${install}`,
+    );
     if (process.env["CI"] === "true") process.exitCode = 1;
   }
 }

@@ -80,25 +80,28 @@ export class ExactSum {
   /**
    * The sum as numbers that can be added part by part to those of other sums, exactly, for up to 2^12 of them. NaN
    * everywhere if not all numbers were finite.
+   *
+   * @param first - which of the {@link PARTS} is the first in `out`; those that are not in it must be zero
    */
-  toParts(out: Float64Array): void {
+  toParts(out: Float64Array, first = 0): void {
     if (!this.#isFinite) {
       out.fill(NaN);
       return;
     }
     const { total } = this;
-    let rest = total < 0n ? -total : total;
-    for (let i = 0; i < PARTS; i++) {
+    let rest = (total < 0n ? -total : total) >> (PART_BITS * BigInt(first));
+    for (let i = 0; i < out.length; i++) {
       out[i] = Number(BigInt.asUintN(Number(PART_BITS), rest)) * (total < 0n ? -1 : 1);
       rest >>= PART_BITS;
     }
   }
 }
 
-/** The sum whose parts these are, in units of 2^-1074; undefined if a number was not finite. */
-export function sumOfParts(parts: Float64Array): bigint | undefined {
+/** The sum whose parts these are, from `first` on, in units of 2^-1074; undefined if a number was not finite. */
+export function sumOfParts(parts: Float64Array, first = 0): bigint | undefined {
   if (Number.isNaN(parts[0]!)) return undefined;
-  return parts.reduceRight((sum, part) => (sum << PART_BITS) + BigInt(part), 0n);
+  const sum = parts.reduceRight((upper, part) => (upper << PART_BITS) + BigInt(part), 0n);
+  return sum << (PART_BITS * BigInt(first));
 }
 
 /** The float64 nearest to numerator / denominator · 2^exponent, for a numerator ≥ 0: within 1 ulp of it. */

@@ -25,8 +25,8 @@ function* readOriginal<T>(site: Site<T>): Operation<ArrayLike<number>> {
 
 /** The standard deviation of the original, which `asking` needs. */
 function* stdOf<T>(site: Site<T>, original: ArrayLike<number>, asking: AnyModification): Operation<number> {
-  const { name } = site.parameter;
-  const moments = new Moments();
+  const { name, dtype } = site.parameter;
+  const moments = new Moments(dtype !== "float64");
   moments.add(original);
   const parts = moments.toParts();
   if (site.shard !== undefined) yield* site.shard.sum(parts);

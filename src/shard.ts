@@ -20,8 +20,10 @@ export interface Shard<T> {
   sum(numbers: Float64Array): Waiting<void>;
   /** The numbers of all parts, one behind the other, on each. */
   concat(numbers: Float64Array): Waiting<Float64Array>;
-  /** The whole parameter, from what each part holds now. Waits for the others, synchronously. */
+  /** The whole parameter, from what each part holds now. Waits for the others, synchronously. Not to be written. */
   whole(part: T): T;
+  /** Elements that `whole` allocates: those of its result, and at most while it runs, with the result. */
+  readonly gathered: { readonly result: number; readonly most: number };
 }
 
 /** How processes that have parts of one model open a theater together: they go on together, or fail together. */

@@ -10,11 +10,29 @@ function roundingOfSquare(x: number, square: number): number {
   return Number.isFinite(rest) ? rest : 0;
 }
 
+/** Which parts of a sum, and of a sum of squares, can be other than zero. */
+interface Extent {
+  readonly sum: { readonly first: number; readonly count: number };
+  readonly squares: { readonly first: number; readonly count: number };
+}
+
+const OF_FLOAT64: Extent = { sum: { first: 0, count: PARTS }, squares: { first: 0, count: PARTS } };
+/** From 2^-149 to 2^128, squares from 2^-298 to 2^256, and at least 70 bits for carries: a quarter of the bytes. */
+const OF_FLOAT32: Extent = { sum: { first: 23, count: 9 }, squares: { first: 19, count: 16 } };
+
+const numbersIn = ({ sum, squares }: Extent): number => sum.count + squares.count + 1;
+
 /** Sums that a standard deviation follows from: exact, so that parts of a parameter can be summed anywhere. */
 export class Moments {
+  readonly #extent: Extent;
   readonly #sum = new ExactSum();
   readonly #squares = new ExactSum();
   #count = 0;
+
+  /** @param inFloat32 - whether all values are integers of 32 bits, or numbers that a float32 can hold */
+  constructor(inFloat32 = false) {
+    this.#extent = inFloat32 ? OF_FLOAT32 : OF_FLOAT64;
+  }
 
   add(values: ArrayLike<number>): void {
     for (let i = 0; i < values.length; i++) {
@@ -30,19 +48,21 @@ export class Moments {
 
   /** As numbers that can be added to those of other parts. */
   toParts(): Float64Array {
-    const parts = new Float64Array(2 * PARTS + 1);
-    this.#sum.toParts(parts.subarray(0, PARTS));
-    this.#squares.toParts(parts.subarray(PARTS, 2 * PARTS));
-    parts[2 * PARTS] = this.#count;
+    const { sum, squares } = this.#extent;
+    const parts = new Float64Array(numbersIn(this.#extent));
+    this.#sum.toParts(parts.subarray(0, sum.count), sum.first);
+    this.#squares.toParts(parts.subarray(sum.count, -1), squares.first);
+    parts[parts.length - 1] = this.#count;
     return parts;
   }
 }
 
 /** Population standard deviation from added-up parts of {@link Moments}; NaN if a value, or its square, is not finite. */
 export function deviationOf(parts: Float64Array): number {
-  const sum = sumOfParts(parts.subarray(0, PARTS));
-  const squares = sumOfParts(parts.subarray(PARTS, 2 * PARTS));
-  const count = BigInt(parts[2 * PARTS]!);
+  const extent = parts.length === numbersIn(OF_FLOAT32) ? OF_FLOAT32 : OF_FLOAT64;
+  const sum = sumOfParts(parts.subarray(0, extent.sum.count), extent.sum.first);
+  const squares = sumOfParts(parts.subarray(extent.sum.count, -1), extent.squares.first);
+  const count = BigInt(parts.at(-1)!);
   if (sum === undefined || squares === undefined) return NaN;
   if (count === 0n) return 0;
   // Units of 2^-2148: the square of that of sums.

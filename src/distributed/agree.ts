@@ -1,8 +1,8 @@
 /** All ranks succeed, or all throw: what keeps a failure on one of them from becoming a wait on the others. */
 import { drive, driveAsync, type Operation } from "../drive.ts";
 import { CommunicatorError, messageOf } from "../errors.ts";
-import { fingerprint } from "../fingerprint.ts";
 import type { CallOptions, Communicator } from "./communicator.ts";
+import { extremesOf } from "./same-call.ts";
 
 /** Bytes for the message of a rank that failed. */
 const MESSAGE = 1024;
@@ -116,11 +116,9 @@ export function* agreementOn(
 ): Operation<void> {
   const { collectives, size } = comm;
   const text = new TextEncoder().encode(JSON.stringify(Object.entries(facts)));
-  const words = (fingerprint(text).match(/.{8}/g) ?? []).map((word) => Number.parseInt(word, 16));
-  // The largest of h and of −h are the largest and the smallest of all h, in one call.
-  const extremes = Float64Array.from(words.flatMap((word) => [word, -word]));
-  yield* collectives.allReduce(extremes, { ...options, reduction: "max" });
-  if (words.every((_, i) => extremes[2 * i] === -extremes[2 * i + 1]!)) return;
+  const extremes = extremesOf(text);
+  yield* collectives.allReduce(extremes.values, { ...options, reduction: "max" });
+  if (extremes.areEqual()) return;
   const lengths = yield* collectives.allGather(Int32Array.of(text.length), options);
   const texts = yield* collectives.allGather(text, { ...options, counts: [...lengths] });
   let start = 0;

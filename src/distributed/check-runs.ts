@@ -109,7 +109,8 @@ function* isCovered(
   sums[LANES + 1] = elementsOf(shape);
   yield* collectives.allReduce(sums, options);
   // From here on nothing is this rank's own: all must come to the same.
-  const [held, elements] = [sums[LANES]!, sums[LANES + 1]! / size];
+  const [held = 0, total = 0] = sums.subarray(LANES);
+  const elements = total / size;
   if (elements === 0) return held === 0;
   const copies = held / elements;
   if (!Number.isInteger(elements) || !Number.isInteger(copies) || copies === 0) return false;

@@ -24,6 +24,7 @@ import type {
   Sendable,
 } from "./communicator.ts";
 import { counted, pieces } from "./pieces.ts";
+import { startCheck } from "./same-call.ts";
 import type { Call, Started, Transport } from "./transport.ts";
 
 /** A new array of the type of `like`, but never a Buffer. */
@@ -53,9 +54,9 @@ export class TransportCollectives implements Omit<Collectives, "split"> {
     yield* this.arrival(this.begin("barrier", options, []));
   }
 
-  /** Waits until all ranks have come to a call. */
+  /** Waits until all ranks have come to the same call. */
   *arrival(call: Call): Operation<void> {
-    yield* this.#run(call, 0, () => [this.#transport.barrier(call)]);
+    yield* this.#run(call, call.name, 0, () => []); // the check waits for all
   }
 
   *broadcast<T extends Sendable>(values: T, options: RootOptions = {}): Operation<T> {
@@ -63,7 +64,7 @@ export class TransportCollectives implements Omit<Collectives, "split"> {
     const call = this.begin("broadcast", options, ["root"]);
     checkArray("broadcast: values", values);
     checkRoot("broadcast", root, this.#transport.size);
-    yield* this.#run(call, values.byteLength, () =>
+    yield* this.#run(call, `${shown(call, values)}, root ${root}`, values.byteLength, () =>
       pieces(values.length, this.#transport.mostElements).map(([from, to]) =>
         this.#transport.broadcast(call, values.subarray(from, to), root),
       ),
@@ -77,7 +78,7 @@ export class TransportCollectives implements Omit<Collectives, "split"> {
     checkArray("allReduce: values", values);
     checkReduction("allReduce", reduction);
     if (into !== undefined) checkInto("allReduce", into, values, values.length);
-    yield* this.#run(call, values.byteLength, () =>
+    yield* this.#run(call, `${shown(call, values)}, ${reduction}`, values.byteLength, () =>
       pieces(values.length, this.#transport.mostElements).map(([from, to]) =>
         this.#transport.allReduce(call, values.subarray(from, to), into?.subarray(from, to), reduction),
       ),
@@ -92,7 +93,7 @@ export class TransportCollectives implements Omit<Collectives, "split"> {
     const counts = countsOf("allGather", options.counts, part.length, size);
     checkLength("allGather: part", part, counts[rank]!);
     const into = intoOf("allGather", options, part, sum(counts));
-    yield* this.#run(call, into.byteLength - part.byteLength, () =>
+    yield* this.#run(call, shown(call, part, counts), into.byteLength - part.byteLength, () =>
       counted(counts, rank, mostElements).map(({ counts, all, own }) =>
         this.#transport.allGather(call, part.subarray(...own), into.subarray(...all), counts),
       ),
@@ -114,7 +115,8 @@ export class TransportCollectives implements Omit<Collectives, "split"> {
     const counts = countsOf("reduceScatter", options.counts, values.length / size, size);
     checkLength("reduceScatter: values", values, sum(counts));
     const into = intoOf("reduceScatter", options, values, counts[rank]!);
-    yield* this.#run(call, values.byteLength - into.byteLength, () =>
+    const what = `${shown(call, values, counts)}, ${reduction}`;
+    yield* this.#run(call, what, values.byteLength - into.byteLength, () =>
       counted(counts, rank, mostElements).map(({ counts, all, own }) =>
         this.#transport.reduceScatter(
           call,
@@ -137,7 +139,8 @@ export class TransportCollectives implements Omit<Collectives, "split"> {
     const counts = countsOf("gather", options.counts, part.length, size);
     checkLength("gather: part", part, counts[rank]!);
     const into = rank === root ? intoOf("gather", options, part, sum(counts)) : undefined;
-    yield* this.#run(call, into === undefined ? part.byteLength : into.byteLength - part.byteLength, () =>
+    const bytes = into === undefined ? part.byteLength : into.byteLength - part.byteLength;
+    yield* this.#run(call, `${shown(call, part, counts)}, root ${root}`, bytes, () =>
       counted(counts, rank, mostElements).map(({ counts, all, own }) =>
         this.#transport.gather(call, part.subarray(...own), into?.subarray(...all), counts, root),
       ),
@@ -159,7 +162,8 @@ export class TransportCollectives implements Omit<Collectives, "split"> {
       checkLength("scatter: from", from!, sum(counts));
       checkApart("scatter: into", into, from!);
     }
-    yield* this.#run(call, from === undefined ? into.byteLength : from.byteLength - into.byteLength, () =>
+    const bytes = from === undefined ? into.byteLength : from.byteLength - into.byteLength;
+    yield* this.#run(call, `${shown(call, into, counts)}, root ${root}`, bytes, () =>
       counted(counts, rank, mostElements).map(({ counts, all, own }) =>
         this.#transport.scatter(call, from?.subarray(...all), into.subarray(...own), counts, root),
       ),
@@ -176,15 +180,25 @@ export class TransportCollectives implements Omit<Collectives, "split"> {
     return { name, deadline, until: performance.now() + deadline };
   }
 
-  /** Starts all requests of a collective at once, so that their order is the same on all ranks; and waits. */
-  *#run(call: Call, bytes: number, start: () => readonly Started[]): Operation<void> {
+  /**
+   * Starts all requests of a collective at once, so that their order is the same on all ranks, and waits for them.
+   *
+   * @param what - the collective, with all that the ranks must give alike
+   * @param bytes - this rank's payload
+   */
+  *#run(call: Call, what: string, bytes: number, start: () => readonly Started[]): Operation<void> {
+    const { channel } = this.#transport;
     try {
-      for (const request of start()) if (request !== undefined) yield* complete(request);
+      const check = channel && startCheck(channel, call, what);
+      const requests = start();
+      if (check?.request !== undefined) yield* complete(check.request);
+      if (check !== undefined) yield* check.result();
+      for (const request of requests) if (request !== undefined) yield* complete(request);
     } catch (error) {
       if (error instanceof CommunicatorError) this.#failed ??= error;
       throw error;
     }
-    if (this.#transport.size > 1) this.#bytesMoved += bytes;
+    if (channel !== undefined) this.#bytesMoved += bytes;
   }
 
   #assertUsable(name: string): void {
@@ -216,6 +230,11 @@ function intoOf<T extends Sendable>(
   if (into === undefined) return emptyLike(values, length);
   checkInto(name, into, values, length);
   return into;
+}
+
+/** A collective and its arguments, for comparing with other ranks, and for messages. */
+function shown({ name }: Call, values: Sendable, counts?: readonly number[]): string {
+  return `${name} of ${counts === undefined ? values.length : `[${counts.join(", ")}]`} in a ${typeOf(values)}`;
 }
 
 function sum(counts: readonly number[]): number {

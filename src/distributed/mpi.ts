@@ -132,13 +132,12 @@ async function start({ deadline = DEADLINE, library }: MpiOptions): Promise<Worl
   const loaded = loadLibrary(koffi, launcher, library ?? env["MPI_LIBRARY"]);
   const runtime = new Runtime(koffi, loaded, await Watchdog.start());
   runtime.start(deadline);
-  const transport = new MpiTransport(runtime, runtime.abi.world);
-  assertSize(launcher, transport.size, runtime);
-  return new World(runtime, transport, deadline);
+  assertSize(launcher, runtime);
+  return new World(runtime, new MpiTransport(runtime, runtime.abi.world, deadline), deadline);
 }
 
 /** A launcher of another library starts processes that do not find each other: each would be rank 0 of 1. */
-function assertSize({ kind, size }: Launcher, found: number, { version }: Runtime): void {
+function assertSize({ kind, size }: Launcher, { version, size: found }: Runtime): void {
   if (size === undefined || size === found) return;
   throw new CommunicatorError(
     "size_mismatch",

@@ -4,7 +4,7 @@
  * never reaches. Closing needs nobody.
  */
 import type { Operation } from "../drive.ts";
-import { CommunicatorError } from "../errors.ts";
+import { CommunicatorError, RestoreError } from "../errors.ts";
 import { fingerprint } from "../fingerprint.ts";
 import type { Agreement } from "../shard.ts";
 import { agreement, agreementOn } from "./agree.ts";
@@ -19,12 +19,15 @@ const known: readonly CommunicatorError["code"][] = [
   "communicator_closed",
 ];
 
+const BACK = "Every parameter of this rank is as it was before the call.";
+
 export class Opening implements Agreement {
   readonly comm: Communicator;
   /** What no rank may have differently, besides the request. */
-  readonly #facts: Readonly<Record<string, string>>;
+  readonly #facts: () => Readonly<Record<string, string>>;
 
-  constructor(comm: Communicator, facts: Readonly<Record<string, string>>) {
+  /** @param facts - asked for when all ranks have come: what cannot be read here must not keep this rank from failing there */
+  constructor(comm: Communicator, facts: () => Readonly<Record<string, string>>) {
     this.comm = comm;
     this.#facts = facts;
   }
@@ -40,24 +43,62 @@ export class Opening implements Agreement {
       failure === undefined ? 0 : size - rank,
       ...words.flatMap((word) => [word, -word]),
     ]);
-    yield* collectives.allReduce(extremes, { reduction: "max" });
-    if (extremes[0]! > 0) yield* agreement(this.comm, failure);
+    yield* this.told(what, collectives.allReduce(extremes, { reduction: "max" }));
+    if (extremes[0]! > 0) yield* this.told(what, agreement(this.comm, failure));
     if (words.every((_, i) => extremes[2 * i + 1] === -extremes[2 * i + 2]!)) return;
     throw new CommunicatorError(
       "ranks_disagree",
-      `The ranks are not at the same point of opening a theater: this one is about to ${what}. Every parameter is as it ` +
-        "was before the call. Open theaters on all ranks, in the same order.",
+      `The ranks are not at the same point of opening a theater: this one is about to ${what}. ${BACK} ` +
+        "Open theaters on all ranks, in the same order.",
       { ranks: [] },
+    );
+  }
+
+  /**
+   * Runs a collective of this opening. It knows no parameters; who reads the message of its failure wants to.
+   *
+   * @param complete - code of errors whose message says all
+   */
+  *told<R>(what: string, collective: Operation<R>, complete?: CommunicatorError["code"]): Operation<R> {
+    try {
+      return yield* collective;
+    } catch (error) {
+      if (!(error instanceof CommunicatorError) || error.code === complete) throw error;
+      const { code, message, ranks, peerCode, cause = error } = error;
+      throw new CommunicatorError(code, `${this.#worded(code, what, message)} ${BACK}`, {
+        ranks,
+        peerCode,
+        cause,
+      });
+    }
+  }
+
+  #worded(code: CommunicatorError["code"], what: string, message: string): string {
+    if (code !== "timed_out") return code === "peer_failed" ? message : `Opening a theater: ${message}`;
+    const { rank, deadline } = this.comm;
+    return (
+      `Opening a theater: rank ${rank} was to ${what}, and not all ranks have come within ${deadline} ms. One is late, has ` +
+      "ended, or does something else. The communicator cannot be used any more: let the job end, and start it again; or " +
+      "give it a longer deadline, if a rank may take that long."
     );
   }
 
   *same(what: string, text: string): Operation<void> {
     yield* this.meet(`compare ${what}`);
-    yield* agreementOn(this.comm, { ...this.#facts, [what]: text });
+    const comparison = agreementOn(this.comm, { ...this.#facts(), [what]: text });
+    // Where the ranks disagree it says itself that nothing was changed.
+    yield* this.told(`compare ${what}`, comparison, "ranks_disagree");
   }
 
   *settle(error?: unknown): Operation<void> {
-    if (error instanceof CommunicatorError && known.includes(error.code)) return;
-    yield* this.meet("go on", error);
+    const isLost = error instanceof RestoreError;
+    const reason = isLost ? error.cause : error;
+    if (reason instanceof CommunicatorError && known.includes(reason.code)) return;
+    try {
+      yield* this.meet("go on", error);
+    } catch (told) {
+      // What did not come back here is news that only this rank has.
+      throw isLost ? error : told;
+    }
   }
 }

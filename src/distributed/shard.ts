@@ -44,8 +44,10 @@ const lengthOf = (runs: readonly Run[]): number => runs.reduce((sum, { length })
 
 type Constructor = new (length: number) => NumericArray;
 
-/** The elements of `data` in these runs, one behind the other. */
-function gatherRuns(data: NumericArray, runs: readonly Run[]): NumericArray {
+/** The elements of `data` in these runs, one behind the other: a copy, unless they lie so already. */
+function packRuns(data: NumericArray, runs: readonly Run[]): NumericArray {
+  const [first] = runs;
+  if (first !== undefined && runs.length === 1) return data.subarray(first.local, first.local + first.length);
   const packed = new (data.constructor as Constructor)(lengthOf(runs));
   let at = 0;
   for (const { local, length } of runs) {
@@ -53,6 +55,16 @@ function gatherRuns(data: NumericArray, runs: readonly Run[]): NumericArray {
     at += length;
   }
   return packed;
+}
+
+/** Whether these runs, one behind the other, are the parameter from its beginning. */
+function areInOrder(runs: readonly Run[]): boolean {
+  let end = 0;
+  return runs.every(({ global, length }) => {
+    const follows = global === end;
+    end = global + length;
+    return follows;
+  });
 }
 
 /** @param part - its layout and shape, which are the same on all ranks */
@@ -64,10 +76,14 @@ export function shardOf(
   const { comm } = opening;
   const { collectives, rank, size } = comm;
   const owned = ownedRuns(layout, shape, size);
+  const inOrder = areInOrder(owned.flat());
   function* gathered(data: NumericArray): Operation<NumericArray> {
-    yield* opening.meet(`gather ${name}`);
+    const what = `gather ${name}`;
+    yield* opening.meet(what);
     const counts = owned.map(lengthOf);
-    const packed = yield* collectives.allGather(gatherRuns(data, owned[rank]!), { counts });
+    const part = packRuns(data, owned[rank]!);
+    const packed = yield* opening.told(what, collectives.allGather(part, { counts }));
+    if (inOrder) return packed;
     const whole = new (data.constructor as Constructor)(elementsOf(shape));
     let at = 0;
     for (const { global, length } of owned.flat()) {
@@ -76,18 +92,26 @@ export function shardOf(
     }
     return whole;
   }
+  const elements = elementsOf(shape);
+  const packed = owned[rank]!.length > 1 ? lengthOf(owned[rank]!) : 0;
+  const isHere = layout.kind === "replicated";
   return {
     runs: fromItsBeginning(runsOf(layout, shape, comm)),
     owned: owned[rank]!,
     *sum(numbers) {
-      yield* opening.meet(`add up ${numbers.length} numbers of ${name}`);
-      yield* collectives.allReduce(numbers);
+      const what = `add up ${numbers.length} numbers of ${name}`;
+      yield* opening.meet(what);
+      yield* opening.told(what, collectives.allReduce(numbers));
     },
     *concat(numbers) {
-      yield* opening.meet(`collect numbers of ${name}`);
-      const counts = yield* collectives.allGather(Int32Array.of(numbers.length));
-      return yield* collectives.allGather(numbers, { counts: [...counts] });
+      const what = `collect numbers of ${name}`;
+      yield* opening.meet(what);
+      const counts = yield* opening.told(what, collectives.allGather(Int32Array.of(numbers.length)));
+      return yield* opening.told(what, collectives.allGather(numbers, { counts: [...counts] }));
     },
-    whole: (data) => drive(gathered(data)),
+    whole: (data) => (isHere ? data : drive(gathered(data))),
+    gathered: isHere
+      ? { result: 0, most: 0 }
+      : { result: elements, most: packed + (inOrder ? elements : 2 * elements) },
   };
 }

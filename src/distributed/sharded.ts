@@ -48,10 +48,22 @@ export function sharded(
   return { comm, parameters };
 }
 
+const layoutKinds: readonly string[] = [
+  "flatUnit",
+  "flatPadded",
+  "shard",
+  "replicated",
+  "mesh",
+  "given",
+] satisfies readonly ShardLayout["kind"][];
+
+function isLayout(value: unknown): boolean {
+  return isRecord(value) && layoutKinds.includes(value["kind"] as string);
+}
+
 function checkPart(name: string, part: unknown): asserts part is ShardedArray {
-  const given = part as Partial<ShardedArray> | null | undefined;
-  if (typeof given === "object" && given !== null && ArrayBuffer.isView(given.data) && isRecord(given.layout))
-    return;
+  const { data, shape, layout } = (part ?? {}) as Partial<Record<keyof ShardedArray, unknown>>;
+  if (ArrayBuffer.isView(data) && Array.isArray(shape) && isLayout(layout)) return;
   throw new TypeError(
     `parameter ${JSON.stringify(name)} must be { data, shape, dtype, layout }, got ${describeValue(part)}. ` +
       "Nothing was changed.",
@@ -74,7 +86,7 @@ function narrowed(name: string, part: ShardedArray, comm: Communicator): Numeric
   return last === undefined ? data.subarray(0, 0) : data.subarray(runs[0]!.local, last.local + last.length);
 }
 
-/** What the ranks must have alike. */
+/** What the ranks must have alike, of parameters that were checked. */
 function factsOf(parameters: ShardedModel["parameters"]): Readonly<Record<string, string>> {
   const layouts = Object.entries(parameters).map(([name, { shape, dtype, layout }]) => [
     name,
@@ -82,15 +94,26 @@ function factsOf(parameters: ShardedModel["parameters"]): Readonly<Record<string
     dtype,
     layout,
   ]);
-  return { "the parameters": JSON.stringify(layouts), "the version": FORMAT };
+  return { "the parameters": JSON.stringify(layouts), "the engine": engine() };
 }
 
-/** Of what ranks tell each other: those that run another version of this package must not open a theater together. */
-const FORMAT = "1";
+/** Of what ranks tell each other, and of what they make of a modification: to be raised with either. */
+const FORMAT = 1;
 
-/** How the ranks of a model open a theater together. */
-export function openingOf({ comm, parameters }: ShardedModel): Opening {
-  return new Opening(comm, factsOf(parameters));
+/** User code (`Math.exp`, `Math.log`) need not give the same bits on another one; everything else does. */
+function engine(): string {
+  const { process } = globalThis as { process?: { readonly versions?: { readonly v8?: string } } };
+  return `format ${FORMAT}, V8 ${process?.versions?.v8 ?? "unknown"}`;
+}
+
+function hasCommunicator(model: unknown): model is Pick<ShardedModel, "comm"> {
+  const { comm } = (model ?? {}) as { readonly comm?: Partial<Communicator> };
+  return typeof comm?.collectives === "object" && typeof comm.rank === "number";
+}
+
+/** How the ranks of a model open a theater together; undefined for what is no such model: there is nobody to ask. */
+export function openingOf(model: ShardedModel): Opening | undefined {
+  return hasCommunicator(model) ? new Opening(model.comm, () => factsOf(model.parameters)) : undefined;
 }
 
 /**
@@ -99,8 +122,13 @@ export function openingOf({ comm, parameters }: ShardedModel): Opening {
  * @throws TypeError, RangeError, LayoutError for a part that is not what its layout says
  */
 export function shardedModel(model: ShardedModel): Model<NumericArray> {
-  const { comm, parameters } = model;
   const opening = openingOf(model);
+  if (opening === undefined || !isRecord(model.parameters)) {
+    throw new TypeError(
+      `a sharded model is what sharded(comm, parameters) returns, got ${describeValue(model)}. Nothing was changed.`,
+    );
+  }
+  const { comm, parameters } = model;
   const parts = Object.entries(parameters).map(([name, part]) => {
     checkPart(name, part);
     const data = narrowed(name, part, comm);

@@ -13,9 +13,9 @@ class SoloTransport implements Transport {
   readonly rank = 0;
   readonly size = 1;
   readonly mostElements = Infinity;
+  readonly channel = undefined;
   closed: string | undefined;
 
-  barrier(): undefined {}
   broadcast(): undefined {}
   allReduce(_: unknown, values: Sendable, into: Sendable | undefined): undefined {
     if (into !== undefined) copy(values, into);

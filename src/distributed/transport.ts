@@ -24,9 +24,10 @@ export interface Transport {
   readonly size: number;
   /** Most elements that one request can have. */
   readonly mostElements: number;
+  /** The same ranks once more, so that what is sent there meets nothing else. undefined: one rank alone. */
+  readonly channel: Transport | undefined;
   /** Why it cannot be used, or undefined. Reads as `… of this communicator`. */
   readonly closed: string | undefined;
-  barrier(call: Call): Started;
   broadcast(call: Call, values: Sendable, root: number): Started;
   /** `into` undefined: in place. */
   allReduce(call: Call, values: Sendable, into: Sendable | undefined, reduction: Reduction): Started;

@@ -152,7 +152,11 @@ describe.each(kinds)("%s", (kind) => {
     expect(() => surgicalTheater({ p, q }, twice)).toThrow(
       expect.objectContaining({ code: "out_of_range", parameter: "q" }),
     );
-    const noisy = { ...all, technique: "reversible", modification: noise({ std: 1e-4, seed: 1 }) } as const;
+    const noisy = {
+      ...all,
+      technique: "reversible",
+      modification: noise({ std: 1e-4, seed: 1 }),
+    } as const;
     const budget = planTheater({ p }, noisy).mostHeldBytes;
     expect(() => surgicalTheater({ p, q }, { ...noisy, budget })).toThrow(
       expect.objectContaining({ code: "over_budget" }),
@@ -262,7 +266,12 @@ describe.each(kinds)("a write to %s inside", (kind) => {
     const shown = allBits(p);
     expect(theater.close()).toMatchObject({ identical: false, written: ["p"] });
     expect(allBits(p)).toBe(shown);
-    const discard = { ...all, technique: "reversible", modification: noisy, onWrite: "discard" } as const;
+    const discard = {
+      ...all,
+      technique: "reversible",
+      modification: noisy,
+      onWrite: "discard",
+    } as const;
     expect(() => surgicalTheater({ p }, discard)).toThrow(expect.objectContaining({ code: "technique" }));
   });
 
@@ -357,17 +366,36 @@ describe("quantized parameters in one model", () => {
     }
   });
 
-  it("are refused while a theater is open on some of their bytes", () => {
+  it("are refused where they are the same codes under other scales", () => {
     const p = make();
-    const open = { ...all, modification: disable() };
-    for (const part of [p.codes, p.codes.subarray(1, 3), p.absmax as Float32Array]) {
-      const theater = surgicalTheater({ part }, { layers: "part", modification: disable() });
-      const refused = expect.objectContaining({ code: "overlapping_storage" });
-      expect(() => surgicalTheater({ p }, open)).toThrow(refused);
-      expect(() => surgicalTheater({ p }, {})).toThrow(refused);
-      theater.close();
-    }
+    const q = { ...p, absmax: (p.absmax as Float32Array).slice() };
+    const open = { ...all, modification: scale(0.5) };
+    const refused = expect.objectContaining({ code: "overlapping_storage" });
+    expect(() => surgicalTheater({ p, q }, open)).toThrow(refused);
+    const theater = surgicalTheater({ p }, open);
+    expect(() => surgicalTheater({ q }, open)).toThrow(refused);
+    theater.close();
   });
+
+  it.each(["absmax", "codes"] as const)(
+    "are refused while a theater is open on some of their bytes: %s",
+    (which) => {
+      const p = make();
+      const part = p[which] as Float32Array | Uint8Array;
+      const open = { ...all, modification: disable() };
+      const named = { layers: "part", modification: disable() };
+      const refused = expect.objectContaining({ code: "overlapping_storage" });
+      for (const modified of [{ part }, { part: part.subarray(1, 3) }]) {
+        const theater = surgicalTheater(modified, named);
+        expect(() => surgicalTheater({ p }, open)).toThrow(refused);
+        expect(() => surgicalTheater({ p }, {})).toThrow(refused);
+        theater.close();
+        const other = surgicalTheater({ p }, open);
+        expect(() => surgicalTheater(modified, named)).toThrow(refused);
+        other.close();
+      }
+    },
+  );
 
   it("cannot be modified by their own memory", () => {
     const p = make();
@@ -380,7 +408,13 @@ describe("quantized parameters in one model", () => {
       expect.objectContaining({ code: "shape_mismatch" }),
     );
     const small = {
-      p: { ...p, shape: [59, 1], codes: p.codes.slice(0, 30), blockSize: 32, absmax: own.subarray(0, 2) },
+      p: {
+        ...p,
+        shape: [59, 1],
+        codes: p.codes.slice(0, 30),
+        blockSize: 32,
+        absmax: own.subarray(0, 2),
+      },
     };
     const live = lora<NumericArray>(
       { p: { a: own.subarray(1, 2), b: new Float32Array(59) } },

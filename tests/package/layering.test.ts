@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { filesUnder, findCycle, readModule, type Module } from "./imports.ts";
+import { filesUnder, findCycle, reachable, readModule, type Module } from "./imports.ts";
 import { root } from "./run.ts";
 
 // Kernels are AssemblyScript, which imports without an extension; their build fails for what is not there.
@@ -51,8 +51,13 @@ describe("src", () => {
     expect(violations((module, name) => name.startsWith("@jax-js/") && !mayName(module.path))).toEqual([]);
   });
 
+  it("names koffi only in distributed", () => {
+    const mayName = (path: string): boolean => isPartOf(path, "distributed");
+    expect(violations((module, name) => name === "koffi" && !mayName(module.path))).toEqual([]);
+  });
+
   it("imports no package other than the optional peers", () => {
-    const peers = ["@jax-js/jax", "@tensorflow/tfjs-core", "@tensorflow/tfjs-layers"];
+    const peers = ["@jax-js/jax", "@tensorflow/tfjs-core", "@tensorflow/tfjs-layers", "koffi"];
     expect(violations((module, name) => module.external.includes(name) && !peers.includes(name))).toEqual([]);
   });
 
@@ -90,6 +95,22 @@ describe("src", () => {
     ).toEqual([]);
     const mayImport = (path: string): boolean => isFormat(path) || path === "quantized.ts";
     expect(violations((module, name) => isFormat(name) && !mayImport(module.path))).toEqual([]);
+  });
+
+  it("keeps communicators and layouts a leaf, below sharded parameters", () => {
+    const mayKnow = ["dispose", "drive", "errors", "fingerprint", "hints", "plain"];
+    const tops = ["agree", "check-runs", "coverage", "mpi", "solo"];
+    const lower = new Set(
+      tops
+        .flatMap((name) => reachable(join(root, "src"), `distributed/${name}.ts`))
+        .map(({ path }) => path)
+        .filter((path) => path.startsWith("distributed/")),
+    );
+    const isKnown = (name: string): boolean =>
+      lower.has(name) || name === "koffi" || mayKnow.some((known) => isPartOf(name, known));
+    expect(lower).toContain("distributed/layouts.ts");
+    expect(lower).not.toContain("distributed/sharded.ts");
+    expect(violations((module, name) => lower.has(module.path) && !isKnown(name))).toEqual([]);
   });
 
   it("has no module over 300 lines", () => {

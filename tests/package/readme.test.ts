@@ -20,6 +20,7 @@ const pages = [
   "docs/adapters.md",
   "docs/reversible.md",
   "docs/formats.md",
+  "docs/distributed.md",
   "docs/quantized.md",
 ];
 

@@ -28,6 +28,12 @@ describe("the tarball", () => {
     expect(Number(output)).toBeGreaterThan(0);
   });
 
+  it("says what to install where there is no MPI", async () => {
+    const code =
+      'import("surgical-theater/distributed").then(({ mpi, solo }) => mpi().catch((error) => console.log(solo().size, error.code, error.message)))';
+    expect(await run("node", ["--eval", code], folder)).toMatch(/^1 engine .*npm install koffi/);
+  });
+
   it("reaches nothing outside the package from its core", () => {
     const modules = reachable(join(installed, "dist"), "index.js");
     expect(modules.flatMap((module) => module.external)).toEqual([]);
@@ -49,6 +55,7 @@ describe("the tarball", () => {
       peers: ["@tensorflow/tfjs-core", "@tensorflow/tfjs-layers"],
     },
     { entry: "jax", engine: "@jax-js/jax", peers: ["@jax-js/jax"] },
+    { entry: "distributed", engine: "koffi", peers: ["koffi"] },
   ])("reaches only the optional peers from ./$entry", ({ entry, engine, peers }) => {
     const external = reachable(join(installed, "dist"), `${entry}.js`).flatMap((module) => module.external);
     expect(external).toContain(engine);
@@ -69,7 +76,7 @@ describe("the tarball", () => {
     expect(filesUnder(join(installed, "dist"), "")).toEqual(built.sort());
   });
 
-  it.each(["formats.d.ts", "index.d.ts", "jax.d.ts", "quantized.d.ts", "tfjs.d.ts"])(
+  it.each(["distributed.d.ts", "formats.d.ts", "index.d.ts", "jax.d.ts", "quantized.d.ts", "tfjs.d.ts"])(
     "brings the types of `using` with %s",
     (name) => {
       const text = readFileSync(join(installed, "dist", name), "utf8");

@@ -68,6 +68,20 @@ export async function read(bytes: Uint8Array): Promise<Float32Array | undefined>
 }
 `;
 
+/** A consumer of communicators: results have the type of what is sent. */
+const distributed = `
+import { agree, type Communicator, flatUnit, mpi, type Run, runsOf, solo } from "surgical-theater/distributed";
+
+export async function ranks(): Promise<readonly Run[]> {
+  await using world = await mpi({ deadline: 1000 });
+  using comm: Communicator = world.split(0) ?? solo();
+  const sum: Float32Array = comm.allReduce(new Float32Array(1), { reduction: "max" });
+  const all: Int32Array | undefined = await comm.gatherAsync(new Int32Array(1), { root: 0 });
+  agree(comm);
+  return runsOf(flatUnit({ offset: 0, unitLength: sum.length + (all?.length ?? 0) }), [1], comm);
+}
+`;
+
 const resolutions = {
   NodeNext: { module: "NodeNext", moduleResolution: "NodeNext" },
   Bundler: { module: "ESNext", moduleResolution: "Bundler" },
@@ -79,6 +93,7 @@ const entries = [
   { entry: "surgical-theater/tfjs", file: "tfjs.ts", skipLibCheck: true },
   { entry: "surgical-theater/jax", file: "jax.ts", skipLibCheck: true },
   { entry: "surgical-theater/formats", file: "formats.ts", skipLibCheck: false },
+  { entry: "surgical-theater/distributed", file: "distributed.ts", skipLibCheck: false },
   { entry: "surgical-theater/quantized", file: "quantized.ts", skipLibCheck: false },
 ];
 
@@ -108,7 +123,11 @@ describe("types", () => {
     ];
     await install(folder, [packedTarball(), ...engines]);
     for (const { entry, file } of entries) {
-      const special: Readonly<Record<string, string>> = { "formats.ts": files, "quantized.ts": quantized };
+      const special: Readonly<Record<string, string>> = {
+        "distributed.ts": distributed,
+        "formats.ts": files,
+        "quantized.ts": quantized,
+      };
       await writeFile(join(folder, file), special[file] ?? consumer(entry));
     }
   });

@@ -16,7 +16,6 @@ const PARAMETERS = {
   Comm_free: "p",
   Error_string: "ipp",
   Test: "ppp",
-  Ibarrier: "hp",
   Ibcast: "pihihp",
   Iallreduce: "ppihhhp",
   Iallgatherv: "pihppphhp",

@@ -7,6 +7,7 @@ export interface NodeProcess {
   readonly pid: number;
   exitCode?: number | string | undefined;
   on(event: "exit", listener: (code: number) => void): unknown;
+  on(event: "uncaughtExceptionMonitor", listener: (error: unknown) => void): unknown;
   getBuiltinModule(name: string): unknown;
 }
 
@@ -51,6 +52,11 @@ export function startWorker(code: string, workerData: unknown): NodeWorker {
 /** Writes a line to stderr before it returns, so that it comes out of a process that is about to be killed. */
 export function writeLine(text: string): void {
   (nodeProcess().getBuiltinModule("node:fs") as Files).writeSync(2, `${text}\n`);
+}
+
+/** A value as the console shows it: an error with its stack. */
+export function inspect(value: unknown): string {
+  return (nodeProcess().getBuiltinModule("node:util") as { inspect(value: unknown): string }).inspect(value);
 }
 
 /** Lets the event loop run once. */

@@ -3,15 +3,12 @@ import { CommunicatorError } from "../../errors.ts";
 import { type Abi, abiOf } from "./abi.ts";
 import { type Functions, functionsOf, textFrom } from "./functions.ts";
 import type { Koffi, NativeLibrary } from "./library.ts";
-import { nodeProcess, writeLine } from "./node.ts";
-import type { Request } from "./request.ts";
+import { inspect, nodeProcess, writeLine } from "./node.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 /** MPI is called from the main thread alone. */
 const FUNNELED = 1;
 const NULL = 0n;
-/** For the launcher to read what this process has written. */
-const PASS_ON_MS = 100;
 
 export class Runtime {
   readonly abi: Abi;
@@ -19,9 +16,11 @@ export class Runtime {
   /** First line of what the library says about itself. */
   readonly version: string;
   /** Not done yet, given up or not: MPI has their arrays. */
-  readonly requests = new Set<Request>();
+  readonly requests = new Set<object>();
   readonly yieldProcessor: () => unknown;
   readonly #watchdog: Watchdog;
+  /** What is about to end this process. */
+  #uncaught: { readonly error: unknown } | undefined;
   /** Whether a collective has failed, so that ranks do not know any more where the others are. */
   isBroken = false;
   /** Why nothing can be called any more: MPI itself would end the process. */
@@ -68,7 +67,14 @@ export class Runtime {
       this.functions.Init_thread(NULL, NULL, FUNNELED, new Int32Array(1)),
     );
     this.check("mpi()", undefined, code);
-    nodeProcess().on("exit", (code) => this.#atExit(code));
+    const process = nodeProcess();
+    process.on("uncaughtExceptionMonitor", (error) => (this.#uncaught = { error }));
+    process.on("exit", (exitCode) => this.#atExit(exitCode));
+  }
+
+  /** Number of ranks of the job. */
+  get size(): number {
+    return this.number((into) => this.functions.Comm_size(this.abi.world, into));
   }
 
   /** A number that a function writes. */
@@ -93,20 +99,18 @@ export class Runtime {
   /** To leave without `finalize` must never look like success, and must not leave others waiting. */
   #atExit(code: number): void {
     if (this.closed === "MPI was finalized") return;
-    const size = this.number((into) => this.functions.Comm_size(this.abi.world, into));
-    if (size === 1 && this.requests.size === 0) {
+    if (this.size === 1 && this.requests.size === 0) {
       this.functions.Finalize();
       return;
     }
-    const process = nodeProcess();
+    // Node would print the error behind this, and does not come to it.
+    if (this.#uncaught !== undefined) writeLine(inspect(this.#uncaught.error));
     if (code === 0) {
       writeLine(
         "surgical-theater: a rank has ended without finalize(), and others may wait for it. The job is ended.",
       );
     }
-    // Open MPI throws away what it has not passed on yet: the message of the error that ends this process.
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PASS_ON_MS);
-    process.exitCode = code === 0 ? 1 : code;
+    nodeProcess().exitCode = code === 0 ? 1 : code;
     this.functions.Abort(this.abi.world, code === 0 ? 1 : code);
   }
 }

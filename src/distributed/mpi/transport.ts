@@ -20,12 +20,24 @@ export class MpiTransport implements Transport {
   readonly rank: number;
   readonly size: number;
   readonly mostElements: number;
+  readonly channel: MpiTransport | undefined;
   readonly #runtime: Runtime;
   readonly #handle: Handle;
   #freed = false;
 
-  /** @param mostElements - what one request may have: counts are of type int */
-  constructor(runtime: Runtime, handle: Handle, mostElements = 2 ** 31 - 1) {
+  /**
+   * Called by all ranks of the group.
+   *
+   * @param deadline - milliseconds, for the channel to be made
+   * @param mostElements - what one request may have: counts are of type int
+   */
+  constructor(
+    runtime: Runtime,
+    handle: Handle,
+    deadline: number,
+    mostElements = 2 ** 31 - 1,
+    isChannel = false,
+  ) {
     const { functions, abi } = runtime;
     this.#runtime = runtime;
     this.#handle = handle;
@@ -34,14 +46,13 @@ export class MpiTransport implements Transport {
     runtime.number(() => functions.Comm_set_errhandler(handle, abi.errorsReturn));
     this.rank = runtime.number((into) => functions.Comm_rank(handle, into));
     this.size = runtime.number((into) => functions.Comm_size(handle, into));
+    if (isChannel || this.size === 1) return;
+    const twin = this.#split("split", deadline, 0, this.rank);
+    this.channel = new MpiTransport(runtime, twin, deadline, mostElements, true);
   }
 
   get closed(): string | undefined {
     return this.#runtime.closed ?? (this.#freed ? "it was freed" : undefined);
-  }
-
-  barrier(call: Call): Request {
-    return this.#start(call, [], (request) => this.#runtime.functions.Ibarrier(this.#handle, request));
   }
 
   broadcast(call: Call, values: Sendable, root: number): Request {
@@ -143,26 +154,28 @@ export class MpiTransport implements Transport {
   }
 
   split({ name, deadline }: Call, color: number | undefined, key: number): Transport | undefined {
-    const { functions, abi } = this.#runtime;
-    const into = abi.handleMemory();
-    const code = this.#runtime.guard(deadline, () =>
-      functions.Comm_split(this.#handle, color ?? abi.noColor, key, into),
-    );
-    this.#runtime.check(name, this.rank, code);
-    const handle = into[0]!;
-    return handle === abi.nullCommunicator
-      ? undefined
-      : new MpiTransport(this.#runtime, handle, this.mostElements);
+    const handle = this.#split(name, deadline, color ?? this.#runtime.abi.noColor, key);
+    if (handle === this.#runtime.abi.nullCommunicator) return undefined;
+    return new MpiTransport(this.#runtime, handle, deadline, this.mostElements);
   }
 
   free(): void {
     if (this.closed !== undefined) return;
+    this.channel?.free();
     this.#freed = true;
     // After a failure requests may still use it.
     if (this.#runtime.isBroken) return;
     const handle = this.#runtime.abi.handleMemory();
     handle[0] = this.#handle;
     this.#runtime.check("free", this.rank, this.#runtime.functions.Comm_free(handle));
+  }
+
+  #split(name: string, deadline: number, color: number, key: number): Handle {
+    const { functions, abi } = this.#runtime;
+    const into = abi.handleMemory();
+    const code = this.#runtime.guard(deadline, () => functions.Comm_split(this.#handle, color, key, into));
+    this.#runtime.check(name, this.rank, code);
+    return into[0]!;
   }
 
   #type(values: Sendable): Handle {

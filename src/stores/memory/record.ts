@@ -8,7 +8,7 @@ import type { Parameter } from "../../store.ts";
 import { checkQuantized, isQuantized } from "../../quantized/check.ts";
 import { arraysOf, type QuantizedParameter } from "../../quantized/parameter.ts";
 import { type QuantizedEntry, quantizedEntry } from "./quantized/entry.ts";
-import { intersect, type Storage, storageOf } from "./storage.ts";
+import { intersect, type Storage, storageOf, storageOfAll, type Whole } from "./storage.ts";
 
 /** A typed array with its shape (row-major, no strides) and dtype: float16 and bfloat16 are bits in a Uint16Array. */
 export interface ShapedArray {
@@ -162,7 +162,7 @@ function entryOf(
   if ("format" in first) {
     const { shape, format } = first;
     const bytes = arraysOf(first).reduce((sum, { byteLength }) => sum + byteLength, 0);
-    return quantizedEntry({ ...parameter, shape: [...shape], dtype: format, bytes }, first, storage);
+    return quantizedEntry({ ...parameter, shape: [...shape], dtype: format, bytes }, first, storage as Whole);
   }
   const { shape, dtype } = first;
   // A view of our own: subclasses, other windows' arrays, and arrays that grow with their buffer are all the same.
@@ -184,7 +184,7 @@ export function readRecord(record: MemoryModel): Inventory {
       ? checkQuantized(`parameter ${JSON.stringify(name)}`, value)
       : shaped(name, value);
     const [data, dtype] = "format" in first ? [arraysOf(first)[0]!, first.format] : [first.data, first.dtype];
-    const storage = storageOf(data, dtype);
+    const storage = "format" in first ? storageOfAll(arraysOf(first), dtype) : storageOf(data, dtype);
     const tied = byStorage.get(storage);
     // Arrays without elements have the same empty storage without being tied.
     if (tied !== undefined && data.byteLength > 0) tied.names.push(name);

@@ -8,6 +8,13 @@ import type { NumericArray } from "../../dtypes/dtype.ts";
 export interface Storage {
   readonly start: number;
   readonly end: number;
+  /** What it is a part of: parameters of several arrays, each by one object that stands for all of them. */
+  readonly wholes?: Whole[];
+}
+
+/** Several intervals that are one parameter. As a storage, that of the first one. */
+export interface Whole extends Storage {
+  readonly parts: readonly Storage[];
 }
 
 const symbol = Symbol.for("surgical-theater/storages@1");
@@ -29,9 +36,22 @@ export function intersect(a: Storage, b: Storage): boolean {
   return Math.max(a.start, b.start) < Math.min(a.end, b.end);
 }
 
-/** Other known storages that share bytes with `storage`, which lies in `buffer`. */
+/** The storage of several arrays together. The same arrays always give the same object. */
+export function storageOfAll(arrays: readonly NumericArray[], dtype: string): Whole {
+  const parts = arrays.map((array) => storageOf(array, `part of ${dtype}`) as Storage & { wholes?: Whole[] });
+  const known = parts[0]!.wholes?.find((whole) => whole.parts.every((part, i) => part === parts[i]));
+  if (known !== undefined) return known;
+  const { start, end } = parts[0]!;
+  const whole = { start, end, parts };
+  for (const part of parts) (part.wholes ??= []).push(whole);
+  return whole;
+}
+
+/** Other known storages, or what they are parts of, that share bytes with `storage`, which lies in `buffer`. */
 export function* overlapping(buffer: ArrayBufferLike, storage: Storage): Iterable<Storage> {
   for (const other of storages.get(buffer)?.values() ?? []) {
-    if (other !== storage && intersect(other, storage)) yield other;
+    if (!intersect(other, storage)) continue;
+    if (other.wholes !== undefined) yield* other.wholes;
+    else if (other !== storage) yield other;
   }
 }

@@ -2,7 +2,7 @@
 import { arraysOf, codecOf, type QuantizedParameter } from "../../../quantized/parameter.ts";
 import { type Codec, regionOf } from "../../../quantized/codec.ts";
 import type { Parameter } from "../../../store.ts";
-import type { Storage } from "../storage.ts";
+import type { Whole } from "../storage.ts";
 import { Undo } from "./undo.ts";
 
 /** One quantized parameter: codes, scales and state are one. */
@@ -12,14 +12,14 @@ export interface QuantizedEntry {
   readonly codec: Codec;
   /** All arrays that may be written to, codes first. */
   readonly arrays: readonly (Int8Array | Uint8Array | Float32Array)[];
-  /** Of the codes, which stand for all of it. */
-  readonly storage: Storage;
+  /** Of all arrays together. */
+  readonly storage: Whole;
 }
 
 export function quantizedEntry(
   parameter: Parameter,
   quantized: QuantizedParameter,
-  storage: Storage,
+  storage: Whole,
 ): QuantizedEntry {
   return { parameter, quantized, codec: codecOf(quantized), arrays: arraysOf(quantized), storage };
 }

@@ -5,7 +5,7 @@ import type { Step } from "../../../step.ts";
 import type { Bytes, Layer, Parameter, Site, Stage, Technique } from "../../../store.ts";
 import { checkOperand, checkStep } from "../check.ts";
 import { markShared } from "../shared-buffer.ts";
-import { intersect, overlapping, type Storage, storageOf } from "../storage.ts";
+import { intersect, overlapping, type Storage, type Whole } from "../storage.ts";
 import { costOfQuantized } from "./cost.ts";
 import { decodeAll, isDetached, type QuantizedEntry } from "./entry.ts";
 import { QuantizedStage } from "./stage.ts";
@@ -21,14 +21,13 @@ export class QuantizedSite implements Site<NumericArray> {
     return this.#entry.parameter;
   }
 
-  get key(): Storage {
+  get key(): Whole {
     return this.#entry.storage;
   }
 
   *overlaps(): Iterable<Storage> {
     for (const [i, array] of this.#entry.arrays.entries()) {
-      const own = i === 0 ? this.key : storageOf(array, `part of ${this.parameter.dtype}`);
-      yield* overlapping(array.buffer, own);
+      for (const other of overlapping(array.buffer, this.key.parts[i]!)) if (other !== this.key) yield other;
     }
   }
 
