@@ -9,10 +9,13 @@ import type { Facts, NeededNorms, Needs } from "./modifications/kind.ts";
 import { rootsOfOutputs, squaresOfOutputs } from "./norms.ts";
 import { packed, withoutPadding } from "./shard.ts";
 import { slots } from "./slots.ts";
-import { deviationOf, MagnitudeSelection, Moments } from "./statistics.ts";
+import { BINS, deviationOf, MagnitudeSelection, Moments } from "./statistics.ts";
 import type { Site } from "./store.ts";
 
 type AnyModification = Modification<unknown>;
+
+const elementsOf = (shape: readonly number[]): number =>
+  shape.reduce((product, length) => product * length, 1);
 
 /** Magnitudes that a share of all targets' weights does not exceed, by the modification that asks for it. */
 export type Quantiles = ReadonlyMap<AnyModification, number>;
@@ -40,22 +43,39 @@ function* stdOf<T>(site: Site<T>, original: ArrayLike<number>, asking: AnyModifi
   );
 }
 
-/** The magnitude that a share of the originals' values does not exceed: each is looked at twice, one at a time. */
+/** Numbers of elements up to which a part's values take fewer bytes than how many of them there are by magnitude. */
+const FEW = BINS;
+
+/**
+ * The magnitude that a share of the originals' values does not exceed: each is looked at twice, one at a time. Of parts,
+ * the numbers of values by magnitude are added up; or, of few, the values themselves are collected.
+ */
 function* quantileOf<T>(
   sites: readonly Site<T>[],
   share: number,
   asking: AnyModification,
 ): Operation<number> {
   const selection = new MagnitudeSelection();
-  for (const site of sites) {
-    const counts = selection.count(yield* readOriginal(site));
-    if (site.shard !== undefined) yield* site.shard.sum(counts);
-    if (!selection.add(counts)) refuseNaN(site.parameter.name, asking);
+  const shard = sites[0]?.shard;
+  const elements = sites.reduce((sum, { parameter }) => sum + elementsOf(parameter.shape), 0);
+  const few = shard !== undefined && elements <= FEW;
+  const collected = new Map<Site<T>, ArrayLike<number>>();
+  const nans = new Float64Array(sites.length);
+  for (const [i, site] of sites.entries()) {
+    let values = yield* readOriginal(site);
+    if (few) collected.set(site, (values = yield* site.shard!.concat(Float64Array.from(values))));
+    nans[i] = selection.count(values);
   }
+  if (shard !== undefined && !few) {
+    yield* shard.sum(nans);
+    yield* shard.sum(selection.counts);
+  }
+  const at = nans.findIndex((count) => count > 0);
+  if (at >= 0) refuseNaN(sites[at]!.parameter.name, asking);
   selection.find(share);
   for (const site of sites) {
-    const candidates = selection.candidatesOf(yield* readOriginal(site));
-    selection.collect(site.shard === undefined ? candidates : yield* site.shard.concat(candidates));
+    const candidates = selection.candidatesOf(collected.get(site) ?? (yield* readOriginal(site)));
+    selection.collect(shard === undefined || few ? candidates : yield* shard.concat(candidates));
   }
   return selection.result;
 }
@@ -76,8 +96,7 @@ function* normsOf<T>(
   operands: readonly ArrayLike<number>[],
 ): Operation<Float64Array> {
   const { shape } = site.parameter;
-  const size = shape.reduce((product, length) => product * length, 1);
-  const whole = [{ global: 0, local: 0, length: size }];
+  const whole = [{ global: 0, local: 0, length: elementsOf(shape) }];
   const { shard } = site;
   const squares = squaresOfOutputs(shape, delta, {
     original,

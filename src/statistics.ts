@@ -96,14 +96,15 @@ function upperBits(magnitude: number): number {
 }
 
 /** How many different {@link upperBits} there are. */
-const BINS = 65536;
+export const BINS = 65536;
 
 /**
  * The k-th smallest magnitude of many values, exactly, without a copy of them: they are looked at twice, to count them by
  * the upper bits of their magnitudes, and to collect those that have the upper bits of the one that is looked for.
  */
 export class MagnitudeSelection {
-  readonly #counts = new Float64Array(BINS);
+  /** How many values there are by upper bits: of a part of all values until it is added to those of other parts. */
+  readonly counts = new Float64Array(BINS);
   /** Which of all magnitudes in order is looked for, from 1 on; 0 for none of them. */
   #rank = 0;
   /** Upper bits of the one that is looked for, and how many magnitudes have smaller ones. */
@@ -111,28 +112,23 @@ export class MagnitudeSelection {
   #below = 0;
   readonly #candidates: number[] = [];
 
-  /** How many values there are by upper bits, and behind these how many are NaN. */
-  count(values: ArrayLike<number>): Float64Array {
-    const counts = new Float64Array(BINS + 1);
+  /** Counts values. Returns how many of them are NaN, and have no magnitude. */
+  count(values: ArrayLike<number>): number {
+    let nans = 0;
     for (let i = 0; i < values.length; i++) {
       const magnitude = Math.abs(values[i]!);
-      counts[Number.isNaN(magnitude) ? BINS : upperBits(magnitude)]!++;
+      if (Number.isNaN(magnitude)) nans++;
+      else this.counts[upperBits(magnitude)]!++;
     }
-    return counts;
-  }
-
-  /** Adds counts. Returns false if there was a NaN. */
-  add(counts: Float64Array): boolean {
-    for (let bin = 0; bin < BINS; bin++) this.#counts[bin]! += counts[bin]!;
-    return counts[BINS] === 0;
+    return nans;
   }
 
   /** Looks for the magnitude that a share of all values, from 0 to 1, does not exceed. */
   find(share: number): void {
-    this.#rank = Math.round(share * this.#counts.reduce((sum, count) => sum + count, 0));
+    this.#rank = Math.round(share * this.counts.reduce((sum, count) => sum + count, 0));
     if (this.#rank === 0) return;
     this.#bin = 0;
-    while (this.#below + this.#counts[this.#bin]! < this.#rank) this.#below += this.#counts[this.#bin++]!;
+    while (this.#below + this.counts[this.#bin]! < this.#rank) this.#below += this.counts[this.#bin++]!;
   }
 
   /** The magnitudes with the same upper bits. */
