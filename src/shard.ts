@@ -28,8 +28,8 @@ export interface Shard<T> {
 
 /** How processes that have parts of one model open a theater together: they go on together, or fail together. */
 export interface Agreement {
-  /** @throws on every one unless all give the same text; `what` says what it is */
-  same(what: string, text: string): Waiting<void>;
+  /** @throws on every one, with the first that differs, unless all give the same facts; `what` says what they are about */
+  same(what: string, facts: Readonly<Record<string, string>>): Waiting<void>;
   /** Waits until all are here. @throws on every one if one gives an error: there that, elsewhere one that names it */
   settle(error?: unknown): Waiting<void>;
 }

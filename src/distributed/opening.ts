@@ -83,9 +83,9 @@ export class Opening implements Agreement {
     );
   }
 
-  *same(what: string, text: string): Operation<void> {
+  *same(what: string, facts: Readonly<Record<string, string>>): Operation<void> {
     yield* this.meet(`compare ${what}`);
-    const comparison = agreementOn(this.comm, { ...this.#facts(), [what]: text });
+    const comparison = agreementOn(this.comm, { ...this.#facts(), ...facts });
     // Where the ranks disagree it says itself that nothing was changed.
     yield* this.told(`compare ${what}`, comparison, "ranks_disagree");
   }
