@@ -29,7 +29,7 @@ export function describeRequest(request: Request, plan: Plan): Readonly<Record<s
     verify: String(verify),
     modifications: plan.modifications.join(", "),
     "what the modifications do": JSON.stringify(modifications, describe),
-    layers: typeof layers === "string" ? layers : String(JSON.stringify(layers, describe)),
+    layers: typeof layers === "string" ? layers : JSON.stringify(layers, describe),
     "the parameters that are modified": JSON.stringify(parameters),
   };
 }

@@ -19,6 +19,10 @@ const known: readonly CommunicatorError["code"][] = [
   "communicator_closed",
 ];
 
+/** Hexadecimal digits of a digest that is an exact float64, and what is larger than any. */
+const DIGITS = 13;
+const FAILED = 2 ** 53;
+
 const BACK = "Every parameter of this rank is as it was before the call.";
 
 export class Opening implements Agreement {
@@ -34,18 +38,13 @@ export class Opening implements Agreement {
 
   /** Waits for the other ranks, which must be about to do the same. */
   *meet(what: string, failure?: unknown): Operation<void> {
-    const { rank, size, collectives } = this.comm;
-    const words = (fingerprint(new TextEncoder().encode(what)).match(/.{8}/g) ?? []).map((word) =>
-      Number.parseInt(word, 16),
-    );
+    const digest = Number.parseInt(fingerprint(new TextEncoder().encode(what)).slice(0, DIGITS), 16);
     // The largest of h and of −h are the largest and the smallest of all h, in one call.
-    const extremes = Float64Array.from([
-      failure === undefined ? 0 : size - rank,
-      ...words.flatMap((word) => [word, -word]),
-    ]);
-    yield* this.told(what, collectives.allReduce(extremes, { reduction: "max" }));
-    if (extremes[0]! > 0) yield* this.told(what, agreement(this.comm, failure));
-    if (words.every((_, i) => extremes[2 * i + 1] === -extremes[2 * i + 2]!)) return;
+    const extremes = failure === undefined ? [digest, -digest] : [FAILED, FAILED];
+    const all = Float64Array.from(extremes);
+    yield* this.told(what, this.comm.collectives.allReduce(all, { reduction: "max" }));
+    if (all[0] === FAILED) yield* this.told(what, agreement(this.comm, failure));
+    if (all[0] === -all[1]!) return;
     throw new CommunicatorError(
       "ranks_disagree",
       `The ranks are not at the same point of opening a theater: this one is about to ${what}. ${BACK} ` +

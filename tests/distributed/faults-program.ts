@@ -14,7 +14,15 @@ import {
   surgicalTheaterAsync,
   withTheater,
 } from "../../src/distributed.ts";
-import { custom, noise, type NumericArray, type Options, scale } from "../../src/index.ts";
+import {
+  custom,
+  type Modification,
+  noise,
+  type NumericArray,
+  type Options,
+  prune,
+  scale,
+} from "../../src/index.ts";
 import { digestOf, layoutsFor, type Local, localModel } from "./shard-models.ts";
 
 const [, , task = "", folder = ""] = process.argv;
@@ -23,9 +31,10 @@ writeFileSync(join(folder, `${launchedAs}.pid`), String(process.pid));
 // When a rank has died the launcher asks the others to end, and kills them soon after. They look at their shards first.
 process.on("SIGTERM", () => {});
 
-const DEADLINE = 700;
+const DEADLINE = 1000;
 const isRecoverable = task === "agreeing";
 const comm = await mpi({ deadline: isRecoverable ? 20_000 : DEADLINE });
+comm.barrier({ deadline: 20_000 }); // processes do not start at the same moment
 /** The rank on which something is wrong. */
 const isOdd = comm.rank === 1;
 
@@ -65,6 +74,18 @@ const all = { layers: "all" } as const;
 function onOdd(run: (w: NumericArray) => NumericArray): ReturnType<typeof value> {
   let calls = 0;
   return value((w) => (isOdd && ++calls === 2 ? run(w) : w.slice().reverse()));
+}
+
+/** In a model of its own: its shards are what they were, NaN included. */
+function withNaN(modification: Modification<NumericArray>): void {
+  const local = localModel(comm, layoutFor, "float32");
+  if (isOdd) local.model.parameters["attn.weight"]!.data.fill(NaN);
+  const isSame = watch(local);
+  try {
+    surgicalTheater(local.model, { modification, ...all });
+  } finally {
+    assert.ok(isSame());
+  }
 }
 
 /** Opens a theater where something is wrong, in a model of its own. */
@@ -133,17 +154,8 @@ const points: Readonly<Record<string, Point>> = {
     const signal = isOdd ? AbortSignal.abort() : new AbortController().signal;
     surgicalTheater(model, { modification: halved, signal, ...all });
   },
-  "a NaN": () => {
-    const local = localModel(comm, layoutFor, "float32");
-    if (isOdd) local.model.parameters["attn.weight"]!.data.fill(NaN);
-    const isSame = watch(local);
-    try {
-      const modification = noise({ std: 1, seed: 1, relativeTo: "parameterStd" });
-      surgicalTheater(local.model, { modification, ...all });
-    } finally {
-      assert.ok(isSame());
-    }
-  },
+  "a NaN": () => withNaN(noise({ std: 1, seed: 1, relativeTo: "parameterStd" })),
+  "a NaN among what is pruned": () => withNaN(prune({ sparsity: 0.5, over: "targets" })),
   "a failure of an inner theater": ({ model, buffers }) => {
     const outer = surgicalTheater(model, { modification: halved, ...all });
     const isSame = watch({ buffers });
