@@ -55,6 +55,8 @@ export type Replacement<T> =
   | {
       /** What this library makes of all the values below, on the host. */
       readonly kind: "derived";
+      /** Whether each value depends on the one below it alone: then a part of a parameter is enough. */
+      readonly elementwise: boolean;
       /** In place; float64 for float64 parameters. */
       derive(values: Float32Array | Float64Array): void;
     };
@@ -69,6 +71,11 @@ export type Step<T> =
 /** Whether a step runs user code. */
 export function isComputed(step: Step<unknown>): boolean {
   return step.op === "replace" && step.by.kind === "computed";
+}
+
+/** Whether a step needs all of a parameter, where only a part of it is here. */
+export function needsWhole(step: Step<unknown>): boolean {
+  return isResult(step) && !(step.op === "replace" && step.by.kind === "derived" && step.by.elementwise);
 }
 
 /** Whether a step makes something of all the values below it, which then stays. */

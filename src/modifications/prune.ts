@@ -66,6 +66,7 @@ export const pruneKind: Kind<Prune> = {
     const threshold = facts?.quantile ?? 0;
     // A share that is less than one weight.
     if (threshold < 0) return [];
-    return [{ op: "replace", by: { kind: "derived", derive: (values) => pruneBelow(threshold, values) } }];
+    const derive = (values: Float32Array | Float64Array): void => pruneBelow(threshold, values);
+    return [{ op: "replace", by: { kind: "derived", elementwise: true, derive } }];
   },
 };

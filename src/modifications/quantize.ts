@@ -86,6 +86,6 @@ export const quantizeKind: Kind<Quantize> = {
     const rowLength = parameter.shape.at(-1) ?? 1;
     const derive = (values: Float32Array | Float64Array): void =>
       roundTrip(values, format, format === "bnb-int8" ? rowLength : blockSize);
-    return [{ op: "replace", by: { kind: "derived", derive } }];
+    return [{ op: "replace", by: { kind: "derived", elementwise: false, derive } }];
   },
 };

@@ -212,3 +212,10 @@ export function wholeDigest({ comm, parameters }: ShardedModel): string {
   assert.ok(there.every((bytes) => bytes.every((isThere) => isThere === 1)));
   return digestOf(wholes);
 }
+
+/** Whether all that this rank has, padding included, is what it was. */
+export function watch({ buffers }: Pick<Local, "buffers">): () => boolean {
+  const before = buffers.map((buffer) => digestOf([new Uint8Array(buffer.slice(0))]));
+  return () =>
+    buffers.every((buffer, i) => buffer.byteLength > 0 && digestOf([new Uint8Array(buffer)]) === before[i]);
+}

@@ -9,7 +9,15 @@ import {
   solo,
   surgicalTheater,
 } from "../../src/distributed.ts";
-import { custom, type Modification, noise, type NumericArray, quantize, scale } from "../../src/index.ts";
+import {
+  custom,
+  type Modification,
+  noise,
+  type NumericArray,
+  prune,
+  quantize,
+  scale,
+} from "../../src/index.ts";
 import { layoutsFor } from "./shard-models.ts";
 import { bundle, openMpiRuns, onRanks, stillRunning } from "./ranks.ts";
 
@@ -62,6 +70,7 @@ describe("the plan of a theater on shards", () => {
     { layout: flatPadded(), modification: noise({ std: 1, seed: 1 }), copies: 0 },
     { layout: flatPadded(), modification: double, copies: 1 + 2 },
     { layout: flatPadded(), modification: quantize({ format: "bnb-nf4" }), copies: 1 + 1 },
+    { layout: flatPadded(), modification: prune({ sparsity: 0.5 }), copies: 1 },
     { layout: replicated(), modification: double, copies: 2 },
     // Packed, gathered, and put in order.
     { layout: reversed, modification: quantize({ format: "bnb-nf4" }), copies: 3 },

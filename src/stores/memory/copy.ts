@@ -6,7 +6,7 @@ import type { NumericArray } from "../../dtypes/dtype.ts";
 import { RestoreError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
 import { SIXTEEN_BIT_TABLE_BYTES } from "../../reversible/preimages.ts";
-import type { Delta, Step } from "../../step.ts";
+import { type Delta, needsWhole, type Step } from "../../step.ts";
 import type { Bytes, Layer, Stage } from "../../store.ts";
 import type { Entry } from "./record.ts";
 import { factorBytes, isHalf, withOwnFactors } from "./operands.ts";
@@ -32,11 +32,11 @@ export function transientOf({ data, dtype, parameter, shard }: Entry, step: Step
   }
   if (step.op === "scale" && dtype === "float16") return SIXTEEN_BIT_TABLE_BYTES;
   if (step.op !== "replace" || step.by.kind === "values") return 0;
-  const elements =
-    shard === undefined ? data.length : parameter.shape.reduce((product, length) => product * length, 1);
+  const gathers = shard !== undefined && needsWhole(step);
+  const elements = gathers ? parameter.shape.reduce((product, length) => product * length, 1) : data.length;
   const given = (isHalf(dtype) ? 4 : data.BYTES_PER_ELEMENT) * elements;
   const users = step.by.kind === "computed" ? 2 * given : given;
-  const { result, most } = shard?.gathered ?? { result: 0, most: 0 };
+  const { result, most } = gathers ? shard.gathered : { result: 0, most: 0 };
   return Math.max(data.BYTES_PER_ELEMENT * most, data.BYTES_PER_ELEMENT * result + users);
 }
 

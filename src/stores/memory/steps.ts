@@ -8,7 +8,7 @@ import { ModificationError } from "../../errors.ts";
 import { fillNoise, noiseSource } from "../../random/noise.ts";
 import { shifted } from "../../reversible/codec.ts";
 import { applyCodec } from "../../reversible/park.ts";
-import type { AxisFactors, Delta, Replacement, Step } from "../../step.ts";
+import { type AxisFactors, type Delta, needsWhole, type Replacement, type Step } from "../../step.ts";
 import type { Parameter } from "../../store.ts";
 import { codecOf } from "./codecs.ts";
 import { resultOf, type Whole } from "./computed.ts";
@@ -157,9 +157,10 @@ export function applyStep(entry: Entry, step: Step<NumericArray>): void {
     } else if (isPlain(step)) {
       for (const part of partsOf(entry, isLocal(step))) applyPlain(part, parameter, step);
     } else {
-      // Of a shard all parts are needed, and the result has them all.
-      const result = resultOf(shard?.whole(data) ?? data, dtype, parameter, step.by as Whole);
-      for (const part of partsOf(entry, false)) applyPlain(part, parameter, result);
+      // Of a shard all parts are needed, and the result has them all; unless each element is for itself.
+      const whole = needsWhole(step) ? shard?.whole(data) : undefined;
+      const result = resultOf(whole ?? data, dtype, parameter, step.by as Whole);
+      for (const part of partsOf(entry, whole === undefined)) applyPlain(part, parameter, result);
     }
   });
 }
