@@ -1,6 +1,7 @@
 import { describeValue, ModificationError } from "../errors.ts";
 import { didYouMean } from "../hints.ts";
-import { type QuantizedFormat, quantizedFormats, roundTrip } from "../quantized/parameter.ts";
+import { type QuantizedFormat, quantizedFormats } from "../quantized/parameter.ts";
+import { roundTrip } from "../quantized/round-trip.ts";
 import type { Parameter } from "../store.ts";
 import { checkFinite, checkFloatParameter, checkProperties, type Kind, needsNothing } from "./kind.ts";
 

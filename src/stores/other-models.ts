@@ -11,7 +11,8 @@ function isTensor(value: unknown): boolean {
 /** Whether a value is, or has somewhere in its plain objects and lists, an array of jax-js. */
 function hasJaxArray(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
-  if ("refCount" in value && "shape" in value) return true;
+  // What stands for an array while a function is traced has no count of references.
+  if ("ref" in value && "shape" in value) return true;
   return (Array.isArray(value) || value.constructor === Object) && Object.values(value).some(hasJaxArray);
 }
 

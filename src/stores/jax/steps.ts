@@ -1,9 +1,9 @@
 /** The four steps on arrays of jax-js: each makes a new array, and leaves what it is made from as it was. */
-import { isThenable } from "../../drive.ts";
-import { describeValue, messageOf, ModificationError, UnsupportedError } from "../../errors.ts";
+import { describeValue, ModificationError, UnsupportedError } from "../../errors.ts";
 import { noiseSource } from "../../random/noise.ts";
 import type { Delta, Replacement, Step } from "../../step.ts";
 import type { Parameter } from "../../store.ts";
+import { callCustom } from "../user-code.ts";
 import type { Arithmetic, Scalar } from "./arithmetic.ts";
 import { alias, free, isArray, isFreed, type JaxArray, upload } from "./arrays.ts";
 import { noiseValues } from "./noise.ts";
@@ -48,28 +48,18 @@ export type Computed = Extract<Replacement<JaxArray>, { kind: "computed" }>;
  * its own, which are not ours to give up: so the result is an alias. Consumes `value`.
  */
 export function compute(value: JaxArray, by: Computed, parameter: Parameter): JaxArray {
-  const { name, shape, dtype, index } = parameter;
-  const role = `custom, for ${JSON.stringify(name)},`;
+  const { shape } = parameter;
+  const name = JSON.stringify(parameter.name);
   const lent = alias(value);
   const { device } = value;
   value.dispose();
   let result: unknown;
   try {
-    try {
-      result = by.compute(lent, { name, shape, dtype, index });
-    } catch (cause) {
-      const message = `${role} threw: ${messageOf(cause)}. ${unchanged}`;
-      throw new ModificationError("modification_threw", name, message, { cause });
-    }
-    if (isThenable(result)) {
-      void Promise.resolve(result).catch(() => {});
-      const message = `${role} returned a promise; it must return an array. ${unchanged}`;
-      throw new ModificationError("dtype_mismatch", name, message);
-    }
-    checkArray(result, parameter, shape, `what custom returned for ${JSON.stringify(name)}`);
+    result = callCustom(by, lent, parameter, "an array");
+    checkArray(result, parameter, shape, `what custom returned for ${name}`);
     if (result.device !== device) {
-      const message = `${role} returned an array on ${result.device}, and the parameter is on ${device}. ${unchanged}`;
-      throw new ModificationError("dtype_mismatch", name, message);
+      const message = `what custom returned for ${name} is on ${result.device}, and the parameter on ${device}. ${unchanged}`;
+      throw new ModificationError("dtype_mismatch", parameter.name, message);
     }
     return alias(result);
   } finally {

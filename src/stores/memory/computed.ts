@@ -1,10 +1,10 @@
 /** What is made of a whole parameter: by user code, what it is given and what it may return; and by our own. */
 import { decode } from "../../dtypes/convert.ts";
 import { carrierOf, type DType, type NumericArray } from "../../dtypes/dtype.ts";
-import { isThenable } from "../../drive.ts";
-import { describeValue, messageOf, ModificationError } from "../../errors.ts";
+import { describeValue, ModificationError } from "../../errors.ts";
 import type { Replacement, Step } from "../../step.ts";
 import type { Parameter } from "../../store.ts";
+import { callCustom } from "../user-code.ts";
 
 /** Elements that are decoded at once. */
 const WINDOW = 1024;
@@ -38,20 +38,8 @@ export type Whole = Exclude<Replacement<NumericArray>, { kind: "values" }>;
  * @throws ModificationError for what it throws, and for what cannot be a parameter
  */
 function compute(data: NumericArray, dtype: DType, parameter: Parameter, by: Computed): NumericArray {
-  const { name, shape, index } = parameter;
-  const role = `custom, for ${JSON.stringify(name)}`;
-  let result: unknown;
-  try {
-    result = by.compute(copyForUser(data, dtype), { name, shape, dtype, index });
-  } catch (cause) {
-    throw new ModificationError(
-      "modification_threw",
-      name,
-      `${role}, threw: ${messageOf(cause)}. Every parameter is as it was before the call.`,
-      { cause },
-    );
-  }
-  if (isThenable(result)) void Promise.resolve(result).catch(() => {});
+  const { name, shape } = parameter;
+  const result = callCustom(by, copyForUser(data, dtype), parameter, `a ${userArray(dtype)}`);
   const float = result instanceof Float32Array || result instanceof Float64Array;
   const own =
     ArrayBuffer.isView(result) && result.constructor === data.constructor && !(result instanceof Uint16Array);

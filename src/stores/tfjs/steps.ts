@@ -1,10 +1,10 @@
 /** The four steps on tensors. A result is a new tensor; what it is made from is never written. */
 import { add, keep, mul, reshape, Tensor, tensor as tensorOf, tidy, tile, util } from "@tensorflow/tfjs-core";
-import { isThenable } from "../../drive.ts";
-import { describeValue, messageOf, ModificationError } from "../../errors.ts";
+import { describeValue, ModificationError } from "../../errors.ts";
 import { fillNoise, noiseSource } from "../../random/noise.ts";
 import type { Delta, Replacement, Step } from "../../step.ts";
 import type { Parameter } from "../../store.ts";
+import { callCustom } from "../user-code.ts";
 import type { Bin } from "./bin.ts";
 import { alias } from "./engine.ts";
 import { lowRankDelta, scaleAlong } from "./low-rank.ts";
@@ -64,25 +64,12 @@ function compute(
   backend: string,
   bin: Bin,
 ): Tensor {
-  const { name, shape, dtype, index } = parameter;
-  const role = `custom, for ${JSON.stringify(name)},`;
   const lent = lend(value, backend);
   try {
     // A tidy of its own: what `fn` makes and does not return is nobody's.
     return tidy(() => {
-      let result: unknown;
-      try {
-        result = by.compute(lent, { name, shape, dtype, index });
-      } catch (cause) {
-        const message = `${role} threw: ${messageOf(cause)}. ${unchanged}`;
-        throw new ModificationError("modification_threw", name, message, { cause });
-      }
-      if (isThenable(result)) {
-        void Promise.resolve(result).catch(() => {});
-        const message = `${role} returned a promise; it must return a tensor. ${unchanged}`;
-        throw new ModificationError("dtype_mismatch", name, message);
-      }
-      checkTensor(result, parameter, `what custom returned for ${JSON.stringify(name)}`);
+      const result = callCustom(by, lent, parameter, "a tensor");
+      checkTensor(result, parameter, `what custom returned for ${JSON.stringify(parameter.name)}`);
       // The result may be a tensor that its owner keeps, or the argument itself: a handle makes it ours.
       return alias(result);
     });
