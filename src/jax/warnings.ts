@@ -15,8 +15,8 @@ export function warnOfHolders(sites: readonly JaxSite[]): void {
     const inTree = 1 + parameter.aliases.length;
     if (array.refCount <= inTree) continue;
     warnOnce(
-      `${JSON.stringify(parameter.name)} has ${array.refCount} references, ${inTree} of them in the tree. If a function has ` +
-        "captured it, it will not see the modification: pass parameters as an argument.",
+      `somebody has a reference to ${JSON.stringify(parameter.name)} beside the tree. If it is a function that has captured ` +
+        "it, it will not see the modification: pass parameters as an argument.",
     );
   }
 }
