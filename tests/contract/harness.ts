@@ -47,6 +47,8 @@ export interface Harness<M, V> {
   readonly meets: boolean;
   /** Whether a write inside fails at once, unless every theater on the parameter allows it. */
   readonly refusesWrites: boolean;
+  /** Which recipes calls fail under: all, or, on a slow device, lists alone, which have every kind of step. */
+  readonly failsUnder: "all" | "lists";
   /** What can fail while a theater opens or closes. */
   readonly faults: readonly FaultPoint[];
 }

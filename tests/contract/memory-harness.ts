@@ -59,6 +59,7 @@ export function memoryHarness(
     estimates: technique !== "copy",
     meets: true,
     refusesWrites: false,
+    failsUnder: "all",
     faults: [faultPoint(arrays, "set"), faultPoint(arrays, "slice"), faultPoint(arrays, "fill")],
   };
 }

@@ -68,6 +68,7 @@ export async function tfjsHarness(
     estimates: false,
     meets: true,
     refusesWrites: technique === "stream",
+    failsUnder: "all",
     faults: engineFaults(),
   };
 }

@@ -57,6 +57,7 @@ export async function webGpuHarness(technique: "swap" | "stream"): Promise<Harne
     arithmetic: { roundsProducts: true, addsReversibly: false, flushesSubnormals: await flushesSubnormals() },
     readsLater: true,
     cycles: 100,
+    failsUnder: "lists",
     faults: [...common.faults, outOfMemory()],
   };
 }

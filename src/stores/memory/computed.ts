@@ -39,7 +39,8 @@ export type Whole = Exclude<Replacement<NumericArray>, { kind: "values" }>;
  */
 function compute(data: NumericArray, dtype: DType, parameter: Parameter, by: Computed): NumericArray {
   const { name, shape } = parameter;
-  const result = callCustom(by, copyForUser(data, dtype), parameter, `a ${userArray(dtype)}`);
+  // Of quantized parameters it is given the values.
+  const result = callCustom(by, copyForUser(data, dtype), { ...parameter, dtype }, `a ${userArray(dtype)}`);
   const float = result instanceof Float32Array || result instanceof Float64Array;
   const own =
     ArrayBuffer.isView(result) && result.constructor === data.constructor && !(result instanceof Uint16Array);
