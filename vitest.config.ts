@@ -12,6 +12,8 @@ export default defineConfig({
           name: "unit",
           include: ["tests/**/*.test.ts"],
           exclude: ["tests/webgpu/**", "tests/browser/**", "tests/package/**"],
+          // Left alone, vitest keeps one of two cores for itself.
+          maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
       },
