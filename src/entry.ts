@@ -1,5 +1,6 @@
 /** The five entry points, written once and bound to a store by each subpath. */
 import { drive, driveAsync, isThenable, type Operation } from "./drive.ts";
+import { fingerprintsOf, identityOf } from "./identity.ts";
 import { messageOf, RestoreError, TheaterStateError } from "./errors.ts";
 import { checkOptions, type Options, type Request } from "./options.ts";
 import { type Plan, prepare } from "./plan.ts";
@@ -21,6 +22,35 @@ export interface EntryPoints<M, T> {
   withTheater<R>(model: M, options: Options<T>, fn: () => Synchronous<R>): R;
   withTheaterAsync<R>(model: M, options: Options<T>, fn: () => R | PromiseLike<R>): Promise<R>;
   planTheater(model: M, options: Options<T>): Plan;
+}
+
+/**
+ * A kind of models, for code that works with all of them: each entry point exports its own as `store`. `S` are the models,
+ * `T` their arrays.
+ */
+export interface Store<S, T> {
+  /** As the function of the same name. */
+  planTheater(model: S, options: Options<T>): Plan;
+  /** As the function of the same name, with a function that is given what to evaluate: on jax-js the modified tree. */
+  withTheaterAsync<M extends S, R>(
+    model: M,
+    options: Options<T>,
+    fn: (visible: M) => R | PromiseLike<R>,
+  ): Promise<R>;
+  /** Digests of the bytes of each parameter as they are now, by name, in the model's order. Reads all values. */
+  fingerprints(model: S): Promise<ReadonlyMap<string, string>>;
+  /**
+   * Digest of what a theater would show: the same for the same modifications, layers and seed, whatever the technique.
+   * Arrays count by their bytes, code by its text; what code refers to is not seen.
+   *
+   * @throws as `planTheater` for options that make no sense
+   */
+  identityOf(model: S, options: Options<T>): Promise<string>;
+}
+
+/** All that an entry point exports of its store. */
+export interface Entry<M, T> extends EntryPoints<M, T> {
+  readonly store: Store<M, T>;
 }
 
 /** What to throw when the body failed with `error` and then closing failed too: neither is lost. */
@@ -65,10 +95,10 @@ function* opening<M, T>(
 export function entryPoints<M, T>(
   modelOf: (model: M) => Model<T>,
   agreementOf: AgreementOf<M> = () => undefined,
-): EntryPoints<M, T> {
+): Entry<M, T> {
   const opened = (model: M, options: Options<T>): Operation<Open<T>> =>
     opening(modelOf, agreementOf, model, options);
-  return {
+  const entry: EntryPoints<M, T> = {
     surgicalTheater(model, options) {
       return new SurgicalTheater(drive(opened(model, options)));
     },
@@ -122,4 +152,11 @@ export function entryPoints<M, T>(
     },
     planTheater: (model, options) => drive(prepare(modelOf(model), checkOptions(options), false)).plan,
   };
+  const store: Store<M, T> = {
+    planTheater: entry.planTheater,
+    withTheaterAsync: (model, options, fn) => entry.withTheaterAsync(model, options, () => fn(model)),
+    fingerprints: async (model) => driveAsync(fingerprintsOf(modelOf(model))),
+    identityOf: async (model, options) => driveAsync(identityOf(modelOf(model), checkOptions(options))),
+  };
+  return { ...entry, store };
 }

@@ -6,6 +6,7 @@ export {
   withTheaterAsync,
   planTheater,
   Ema,
+  store,
 } from "./memory.ts";
 export type { MemoryModel, MemoryParameter, ShapedArray } from "./stores/memory/record.ts";
 export type { DType, NumericArray } from "./dtypes/dtype.ts";

@@ -2,7 +2,7 @@
 /** The entry points for jax-js: trees of immutable arrays. A theater derives a modified tree and hands it to you. */
 import { type EmaOptions, MovingAverage } from "./ema.ts";
 import { drive, driveAsync, isThenable } from "./drive.ts";
-import { checkBody, entryPoints, type Synchronous } from "./entry.ts";
+import { checkBody, entryPoints, type Store, type Synchronous } from "./entry.ts";
 import { nextStep } from "./jax/next-step.ts";
 import { ModifiedTree } from "./jax/modified-tree.ts";
 import { AsyncJaxTheater, JaxTheater } from "./jax/theater.ts";
@@ -139,6 +139,14 @@ export async function surgicalTheaterAsync<P>(
 export function planTheater(params: unknown, options: Options<JaxArray>): Plan {
   return entry.planTheater(new ModifiedTree(params).model, options);
 }
+
+/** Trees of arrays, for `surgical-theater/sweep`. */
+export const store: Store<unknown, JaxArray> = {
+  planTheater,
+  withTheaterAsync,
+  fingerprints: async (params) => entry.store.fingerprints(new ModifiedTree(params).model),
+  identityOf: async (params, options) => entry.store.identityOf(new ModifiedTree(params).model, options),
+};
 
 /**
  * An exponential moving average of a tree of parameters, which a theater shows without a copy. Training makes new arrays

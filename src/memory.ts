@@ -1,7 +1,7 @@
 /** The entry points for parameters in typed arrays. */
 import type { NumericArray } from "./dtypes/dtype.ts";
 import { type EmaOptions, MovingAverage } from "./ema.ts";
-import { entryPoints, type Synchronous } from "./entry.ts";
+import { entryPoints, type Store, type Synchronous } from "./entry.ts";
 import type { Options } from "./options.ts";
 import type { Plan } from "./plan.ts";
 import { memoryModel } from "./stores/memory/model.ts";
@@ -106,6 +106,9 @@ export function surgicalTheaterAsync(
 export function planTheater(model: MemoryModel, options: Options<NumericArray>): Plan {
   return entry.planTheater(model, options);
 }
+
+/** Typed arrays, for `surgical-theater/sweep`. */
+export const store: Store<MemoryModel, NumericArray> = entry.store;
 
 /**
  * An exponential moving average of parameters in typed arrays.

@@ -19,7 +19,7 @@ export {
   UnsupportedError,
 } from "./errors.ts";
 export type { EmaOptions } from "./ema.ts";
-export type { Synchronous } from "./entry.ts";
+export type { Store, Synchronous } from "./entry.ts";
 export type { Layers, LayerSelector, LeftOut } from "./layers.ts";
 export type { Options } from "./options.ts";
 export type { Plan, PlannedParameter } from "./plan.ts";

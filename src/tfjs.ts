@@ -2,7 +2,7 @@
 /** The entry points for TensorFlow.js: layers models, graph models, and variables of your own. */
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { type EmaOptions, MovingAverage } from "./ema.ts";
-import type { Synchronous } from "./entry.ts";
+import type { Store, Synchronous } from "./entry.ts";
 import type { Options } from "./options.ts";
 import type { Plan } from "./plan.ts";
 import { type TfjsModel, tfjsModel } from "./stores/tfjs/model.ts";
@@ -116,6 +116,9 @@ export function surgicalTheaterAsync(
 export function planTheater(model: TfjsModel, options: Options<Tensor>): Plan {
   return entry.planTheater(model, options);
 }
+
+/** Models of TensorFlow.js, for `surgical-theater/sweep`. */
+export const store: Store<TfjsModel, Tensor> = entry.store;
 
 /**
  * An exponential moving average of a TensorFlow.js model. Its averages are tensors that a theater shows

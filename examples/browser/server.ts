@@ -20,7 +20,7 @@ const wasm = dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-ba
 
 const files: Readonly<Record<string, { readonly path: string; readonly type: string }>> = {
   "/": { path: join(here, "index.html"), type: "text/html; charset=utf-8" },
-  "/digits.csv.gz": { path: join(here, "../digits/data/digits.csv.gz"), type: "application/gzip" },
+  "/digits.csv.gz": { path: join(here, "../../data/digits.csv.gz"), type: "application/gzip" },
   ...Object.fromEntries(
     ["tfjs-backend-wasm", "tfjs-backend-wasm-simd", "tfjs-backend-wasm-threaded-simd"].map((name) => [
       `/${name}.wasm`,

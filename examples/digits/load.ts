@@ -7,7 +7,7 @@ const heldOutCount = 360;
 
 /** Reads all 1,797 digits, and splits them into 1,437 to train on and 360 held out. */
 export function loadDigits(): { readonly training: Digits; readonly heldOut: Digits } {
-  const file = new URL("data/digits.csv.gz", import.meta.url);
+  const file = new URL("../../data/digits.csv.gz", import.meta.url);
   const rows = parseDigits(gunzipSync(readFileSync(file)).toString("ascii"));
   return {
     heldOut: toTensors(rows.slice(0, heldOutCount)),

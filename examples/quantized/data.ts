@@ -21,7 +21,7 @@ export interface Digits {
 
 /** Reads all 1,797 digits, and splits them into 1,437 to train on and 360 held out. */
 export function loadDigits(): { readonly training: Digits; readonly heldOut: Digits } {
-  const file = new URL("../digits/data/digits.csv.gz", import.meta.url);
+  const file = new URL("../../data/digits.csv.gz", import.meta.url);
   const rows = parseDigits(gunzipSync(readFileSync(file)).toString("ascii"));
   const digitsOf = (rows: readonly (readonly number[])[]): Digits => ({
     images: Float32Array.from(rows.flatMap((row) => row.slice(0, pixels).map((each) => each / brightest))),

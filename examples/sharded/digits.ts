@@ -14,7 +14,7 @@ const BRIGHTEST = 16;
 const HELD_OUT = 360;
 
 export function loadDigits(): { readonly training: Digits; readonly heldOut: Digits } {
-  const file = new URL("../digits/data/digits.csv.gz", import.meta.url);
+  const file = new URL("../../data/digits.csv.gz", import.meta.url);
   const lines = gunzipSync(readFileSync(file)).toString("ascii").trimEnd().split("\n");
   const rows = Array.from(permutation(lines.length, randomNumbers(1)), (i) =>
     lines[i]!.split(",").map(Number),
