@@ -1,5 +1,5 @@
 /**
- * The one kernel that training a convolution needs and TensorFlow.js 4.22 lacks on wasm: the gradient with
+ * The one kernel that the gradient of a convolution needs and TensorFlow.js 4.22 lacks on wasm: the gradient with
  * respect to the filter. It is put together from kernels that wasm has. Importing this module registers it.
  */
 import * as tf from "@tensorflow/tfjs";
@@ -12,10 +12,8 @@ function filterGradient({ inputs, attrs }: Parameters<tf.KernelFunc>[0]): tf.Ten
   const { x, dy } = inputs as unknown as { readonly x: tf.Tensor4D; readonly dy: tf.Tensor4D };
   const { strides, pad, dataFormat, dimRoundingMode, filterShape } =
     attrs as unknown as tf.Conv2DBackpropFilterAttrs;
+  if (dataFormat !== "NHWC") throw new Error("The filter gradient of this example is for channels last.");
   const info = tf.backend_util.computeConv2DInfo(x.shape, filterShape, strides, 1, pad, dimRoundingMode);
-  if (info.strideHeight !== 1 || info.strideWidth !== 1 || dataFormat !== "NHWC") {
-    throw new Error("The filter gradient of this example is for stride 1 and channels last.");
-  }
   return tf.tidy(() => {
     const { top, bottom, left, right } = info.padInfo;
     const padded = tf.pad(x, [
@@ -24,14 +22,17 @@ function filterGradient({ inputs, attrs }: Parameters<tf.KernelFunc>[0]): tf.Ten
       [left, right],
       [0, 0],
     ]);
-    const patches: tf.Tensor4D[] = [];
+    const { strideHeight, strideWidth } = info;
+    const [lastRow, lastColumn] = [(info.outHeight - 1) * strideHeight, (info.outWidth - 1) * strideWidth];
+    const patches: tf.Tensor[] = [];
     for (let row = 0; row < info.filterHeight; row++) {
       for (let column = 0; column < info.filterWidth; column++) {
         patches.push(
-          tf.slice(
+          tf.stridedSlice(
             padded,
             [0, row, column, 0],
-            [info.batchSize, info.outHeight, info.outWidth, info.inChannels],
+            [info.batchSize, row + lastRow + 1, column + lastColumn + 1, info.inChannels],
+            [1, strideHeight, strideWidth, 1],
           ),
         );
       }

@@ -15,7 +15,16 @@ declare module "vitest" {
   }
 }
 
-const ingredients = ["package.json", "tsconfig.json", "tsconfig.build.json", "src", "README.md", "LICENSE"];
+const ingredients = [
+  "package.json",
+  "tsconfig.json",
+  "tsconfig.build.json",
+  "tsconfig.cli.json",
+  "data",
+  "src",
+  "README.md",
+  "LICENSE",
+];
 
 async function pack(folder: string): Promise<string> {
   for (const name of ingredients) {
