@@ -204,6 +204,48 @@ export class LayoutError extends SurgicalTheaterError {
   }
 }
 
+/**
+ * A sweep cannot begin, or not go on. What was recorded before stays as it was, and the model is what the message says.
+ */
+export class SweepError extends SurgicalTheaterError {
+  override readonly name = "SweepError";
+  readonly code:
+    | "bad_results"
+    | "results_in_use"
+    | "other_sweep"
+    | "other_model"
+    | "duplicate_trial"
+    | "bad_metrics"
+    | "baseline_moved";
+  /** The results file, where it is about one. */
+  readonly file: string | undefined;
+  /** Line in that file, from 1, where there is one. */
+  readonly line: number | undefined;
+  /** Parameters that are not what they were, if any. */
+  readonly parameters: readonly string[];
+
+  constructor(
+    code: SweepError["code"],
+    message: string,
+    {
+      file,
+      line,
+      parameters = [],
+      ...options
+    }: {
+      readonly file?: string | undefined;
+      readonly line?: number;
+      readonly parameters?: readonly string[];
+    } & ErrorOptions = {},
+  ) {
+    super(message, options);
+    this.code = code;
+    this.file = file;
+    this.line = line;
+    this.parameters = parameters;
+  }
+}
+
 /** The message of anything that was thrown, without a full stop at its end. */
 export function messageOf(thrown: unknown): string {
   let message: string;

@@ -1,0 +1,16 @@
+/** `surgical-theater demo`: trains a small classifier, sweeps it, and reports. It needs nothing but the package. */
+import { join } from "node:path";
+import { demoSweep } from "../demo/sweep.ts";
+import type { ExitCode } from "../exit.ts";
+import { note } from "../output.ts";
+import { sweepInto } from "./sweep.ts";
+
+export async function demoCommand({ out }: { readonly out: string }): Promise<ExitCode> {
+  note("Training a digit classifier in typed arrays, and adapters for digits that have moved …");
+  const sweep = demoSweep(note);
+  return sweepInto(sweep, {
+    results: join(out, "digits.jsonl"),
+    report: join(out, "digits.html"),
+    json: false,
+  });
+}

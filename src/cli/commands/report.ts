@@ -1,0 +1,18 @@
+/** `surgical-theater report RESULTS`: a page, or tables, of what a sweep has found so far. */
+import { writeFileSync } from "node:fs";
+import { readResults } from "../../sweep.ts";
+import { existingFile } from "../files.ts";
+import { note, print } from "../output.ts";
+import { type Format, render } from "../report/render.ts";
+
+/** Writes `results` in `format`: to the file `output`, or to stdout for `-`. */
+export async function reportCommand(
+  results: string,
+  { format, output }: { readonly format: Format; readonly output?: string },
+): Promise<void> {
+  const rendered = render(format, await readResults(existingFile(results, "The results")));
+  const target = output ?? (format === "html" ? results.replace(/(\.jsonl)?$/, ".html") : "-");
+  if (target === "-") return print(rendered);
+  writeFileSync(target, rendered);
+  note(`Wrote ${target}`);
+}
