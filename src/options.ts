@@ -18,8 +18,8 @@ export interface Options<T> {
   /** What to do: one, several in order, or nothing at all, which guards a plain validation. */
   readonly modification?: Modification<T> | readonly Modification<T>[];
   /**
-   * Which parameters are modified. Default: `"attention"` for scale, noise, disable and custom; for
-   * interpolate and lora exactly the names in `towards` and `adapter`.
+   * Which parameters are modified. Default: for interpolate and lora exactly the names in `towards` and
+   * `adapter`, for all others `"attention"`.
    */
   readonly layers?: Layers;
   /** Default `"auto"`: the first of the store's techniques that fits `budget`. */

@@ -32,7 +32,7 @@ export interface Parameter {
   readonly layer: string;
   /** Position in the model's stable order of parameters. */
   readonly index: number;
-  /** Which of {@link Model.layers} it belongs to. */
+  /** Which of the model's layers, in the order of `planTheater(…).layers`, it belongs to. */
   readonly layerIndex: number;
   readonly shape: readonly number[];
   readonly dtype: string;

@@ -42,7 +42,7 @@ function choose<T>(model: Model<T>, request: Request): Chosen<T> {
         throw new LayersError(
           "incomplete",
           `layers leaves out ${listed(missing.map(({ name }) => name))}, which ${modification.type} has values for: ` +
-            "part of an average is neither model. The model is unchanged. Leave layers out, or open two theaters, one inside " +
+            "part of them is neither model. The model is unchanged. Leave layers out, or open two theaters, one inside " +
             "the other: each has its own layers.",
         );
       }

@@ -20,7 +20,7 @@ const TYPES: ReadonlySet<string> = new Set([
 ]);
 
 /** Largest deadline, in milliseconds: 24 days, what a timer can count. */
-const LONGEST = 2 ** 31 - 1;
+export const LONGEST = 2 ** 31 - 1;
 
 /** Milliseconds that a collective waits where nothing else is said. */
 export const DEADLINE = 60_000;

@@ -1,7 +1,7 @@
 /** Processes that were started by an MPI launcher. */
 import { asyncDispose } from "../dispose.ts";
 import { drive, driveAsync, type Operation } from "../drive.ts";
-import { CommunicatorError, describeValue } from "../errors.ts";
+import { CommunicatorError, describeValue, UnsupportedError } from "../errors.ts";
 import { checkDeadline, checkKeys, DEADLINE } from "./arguments.ts";
 import type { CallOptions, Communicator } from "./communicator.ts";
 import { Group } from "./group.ts";
@@ -98,8 +98,13 @@ export function mpi(options: MpiOptions = {}): Promise<MpiCommunicator> {
   } catch (error) {
     return Promise.reject(error);
   }
-  const world = started?.world ?? start(options);
-  started ??= { world, options };
+  if (started !== undefined) return started.world;
+  const world = start(options).catch((error: unknown) => {
+    // Nothing was there to be started, and it may be there the next time.
+    if (error instanceof UnsupportedError) started = undefined;
+    throw error;
+  });
+  started = { world, options };
   return world;
 }
 

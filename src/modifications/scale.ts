@@ -10,7 +10,8 @@ export interface Scale {
  * Multiplies parameters by a constant: `w ← round(factor · w)`.
  *
  * The product is computed in float32 or wider and rounded to the parameter's dtype once; the factor itself is
- * never rounded to a dtype narrower than float32, so that 0.999 is not 1 on bfloat16 parameters.
+ * never rounded to a dtype narrower than float32: 0.9 is not 0.8984 on bfloat16 parameters. What a product differs by may
+ * still be less than the dtype has: 0.999 changes no bfloat16 weight.
  *
  * @param factor - any finite number
  * @throws TypeError, RangeError if `factor` is not a finite number

@@ -14,7 +14,7 @@ export interface BnbInt8 {
   readonly shape: readonly [outputs: number, inputs: number];
   /** [outputs, inputs], row-major. −128 does not occur. */
   readonly codes: Int8Array;
-  /** [outputs]: the largest |weight| of each row; not divided by 127. */
+  /** The largest |weight| of each row, [outputs]; not divided by 127. */
   readonly scb: Float32Array;
 }
 

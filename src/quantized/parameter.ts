@@ -8,9 +8,10 @@ import { GROUP } from "./nested-absmax.ts";
 /** A parameter whose codes, scales and state are one unit. Its arrays are the user's, and modified in place. */
 export type QuantizedParameter = BnbInt8 | Bnb4Bit | GgufBlocks;
 
-/** Names of formats that can be modified. */
+/** Name of a format that can be modified. */
 export type QuantizedFormat = QuantizedParameter["format"];
 
+/** The formats that can be modified. */
 export const quantizedFormats: readonly QuantizedFormat[] = [
   "bnb-int8",
   "bnb-nf4",

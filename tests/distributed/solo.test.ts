@@ -17,6 +17,13 @@ import { counted, pieces } from "../../src/distributed/pieces.ts";
 import { thrownBy } from "../support/thrown.ts";
 import { checkCollectives } from "./checks.ts";
 
+describe("mpi", () => {
+  it("can be tried again where there was no library", async () => {
+    await expect(mpi({ library: "/none.so" })).rejects.toMatchObject({ code: "engine" });
+    await expect(mpi({ library: "/none either.so" })).rejects.toThrow("/none either.so");
+  });
+});
+
 describe("solo", () => {
   it("does what every communicator does", async () => {
     const comm = solo();
