@@ -31,10 +31,10 @@ export default defineSweep({
     ...layerFactors(layers, [0.25, 0.5, 0.75, 1.25, 1.5, 2]),
     ...noiseLevels({
       std: [0.03, 0.1, 0.2, 0.3, 0.5, 0.75, 1],
-      seeds: Array.from({ length: 14 }, (_, seed) => seed),
+      seeds: Array.from({ length: 13 }, (_, seed) => seed),
       relativeTo: "parameterStd",
     }),
-    ...factors([0.9, 1.1]),
+    ...factors([0.25, 0.5, 0.75, 0.9, 1, 1.1, 1.25, 1.5, 2]),
     ...averages({ "EMA 0.97": averaged }),
     ...sparsities([0.25, 0.5, 0.75, 0.9]),
     ...formats(["bnb-int8", "bnb-nf4", "bnb-fp4"], { layers: ({ shape }) => shape.length > 1 }),

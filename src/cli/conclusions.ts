@@ -1,7 +1,8 @@
 /** What a sweep found, in a few lines for a terminal. The report has the rest. */
 import { formatBytes } from "../receipt.ts";
 import type { Point, Summary } from "../sweep/summary.ts";
-import { printable, table } from "./output.ts";
+import { table } from "./output.ts";
+import { visible } from "./report/text.ts";
 
 const digits = (value: number): string => value.toPrecision(4);
 
@@ -36,15 +37,15 @@ export function conclusions({ header, baseline, points, best, failures, receipts
     `${point.change! > 0 ? "+" : ""}${digits(point.change!)}`,
   ]);
   return [
-    `${printable(header.name)}: ${metric} (${mode === "max" ? "more" : "less"} is better) of the model as it is: ` +
+    `${visible(header.name)}: ${metric} (${mode === "max" ? "more" : "less"} is better) of the model as it is: ` +
       digits(baseline.metrics[metric]!.mean),
     "",
     table([["kind", "lowest and highest", metric, "change"], ...rows]),
     "",
-    ...(best === undefined ? [] : [`Best: ${printable(best.name)}, ${shown(best, metric)}`]),
-    `${receipts.identical} of ${receipts.trials} trials brought the model back bit for bit; at the end it is ` +
-      `${receipts.atEnd === true ? "identical" : "NOT CHECKED"}`,
+    ...(best === undefined ? [] : [`Best: ${visible(best.name)}, ${shown(best, metric)}`]),
+    `${receipts.identical} of ${receipts.trials} trials brought the model back bit for bit` +
+      (receipts.atEnd === true ? "; at the end it is identical" : ""),
     `At most ${formatBytes(most)} were held; a copy of the model is ${formatBytes(header.modelBytes)}`,
-    ...failures.map(({ name, error }) => `Failed: ${printable(name)}: ${printable(error.message)}`),
+    ...failures.map(({ name, error }) => `Failed: ${visible(name)}: ${visible(error.message)}`),
   ].join("\n");
 }

@@ -1,4 +1,5 @@
 /** What commands print: results on stdout, everything else on stderr. */
+import { visible } from "./report/text.ts";
 
 /** Writes to stdout, and waits until a pipe has taken it: the process may end right after. */
 export async function print(text: string): Promise<void> {
@@ -16,18 +17,9 @@ export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** Control characters in names must not reach a terminal. */
-export function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.codePointAt(0)!.toString(16).padStart(4, "0")}`,
-  );
-}
-
 /** Rows as columns, the first row as their heads; columns of numbers are flush right. */
 export function table(rows: readonly (readonly string[])[]): string {
-  const shown = rows.map((row) => row.map(printable));
+  const shown = rows.map((row) => row.map(visible));
   const widths = (shown[0] ?? []).map((_, at) => Math.max(...shown.map((row) => row[at]!.length)));
   const isNumber = widths.map((_, at) => shown.slice(1).every((row) => /^(-?[\d.]+.*|–|)$/.test(row[at]!)));
   return shown

@@ -8,7 +8,7 @@ import { reportCommand } from "./commands/report.ts";
 import { sweepCommand } from "./commands/sweep.ts";
 import { type ExitCode, exitCodeOf, exitCodes, explain } from "./exit.ts";
 import { note } from "./output.ts";
-import { formats } from "./report/render.ts";
+import { formats } from "./report/formats.ts";
 
 function version(): string {
   const { version: own } = JSON.parse(

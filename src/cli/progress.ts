@@ -1,7 +1,8 @@
 /** Progress of a sweep on stderr: a bar on a terminal, a plain line every few seconds elsewhere. */
 import cliProgress from "cli-progress";
 import type { Progress as SweepProgress } from "../sweep.ts";
-import { note, printable } from "./output.ts";
+import { note } from "./output.ts";
+import { visible } from "./report/text.ts";
 
 /** Seconds in words that stay short: `12 s`, `3 min`, `2.5 h`. */
 export function duration(seconds: number): string {
@@ -38,8 +39,8 @@ export class Progress implements Disposable {
     this.#bar.update(done, {
       rate: isKnown ? `${perSecond.toPrecision(3)} trials/s` : "–",
       left: isKnown ? duration((total - done) / perSecond) : "–",
-      best: best === undefined ? "–" : `${best.value.toPrecision(4)} (${printable(best.name)})`,
-      trial: `${failed > 0 ? `${failed} failed  ` : ""}${printable(current ?? "").slice(0, 40)}`,
+      best: best === undefined ? "–" : `${best.value.toPrecision(4)} (${visible(best.name)})`,
+      trial: `${failed > 0 ? `${failed} failed  ` : ""}${visible(current ?? "").slice(0, 40)}`,
     });
   }
 

@@ -20,8 +20,8 @@ async function openFile(path: string, header: Header): Promise<Opened> {
   if (typeof release === "string") {
     throw new SweepError(
       "results_in_use",
-      `Another process adds to ${path}. Nothing was evaluated, and the file was left as it is. Wait for it, or name another ` +
-        `file. If there is no such process any more, delete ${release}.`,
+      `Another sweep adds to ${path}. Nothing was evaluated, and the file was left as it is. Wait for it, or name another ` +
+        `file. If its process is gone, delete ${release}.`,
       { file: path },
     );
   }

@@ -182,8 +182,8 @@ function proofsOf(trials: readonly TrialRecord[]): Readonly<Record<string, numbe
 /**
  * Merges seeds into points, and compares each with the baseline.
  *
- * A value counts once: of several seeds the mean of each, of one trial each repeat. Intervals are those of {@link Statistics}: they tell how a metric varies between repeats and seeds, not how it would
- * on other data.
+ * Of several seeds the mean of each is one sample, of one trial each repeat. Intervals say how a metric varies between
+ * these, not how it would on other data.
  */
 export function summarize(results: Results): Summary {
   const { header, baselines, trials, failures, end } = results;

@@ -209,7 +209,7 @@ describe("bad input", () => {
     const path = config(`model: { "${name}": Float32Array.of(1) }, evaluate: () => ({ sum: 1 }),`);
     const { code, stdout } = await command(...sweep(path));
     expect(code).toBe(0);
-    expect(stdout).toContain("\\u001b[2J");
+    expect(stdout).toContain("\\u{1b}[2J");
     expect(stdout).not.toContain("\u001b");
     const report = readFileSync(`${path}.html`, "utf8");
     expect(report).not.toContain("<script");

@@ -116,7 +116,7 @@ describe("inspect", () => {
     const tensor = { name: "\u001b[2Jw\n", dtype: "float32", shape: [1], data: new Float32Array(1) } as const;
     const path = file("model.safetensors", await bytesOf(writeSafetensors([tensor])));
     const { stdout } = await command("inspect", path);
-    expect(stdout).toContain("\\u001b[2Jw\\u000a");
+    expect(stdout).toContain("\\u{1b}[2Jw\\n");
     expect(stdout).not.toContain("\u001b");
   });
 

@@ -86,11 +86,12 @@ describe("points", () => {
   it("say whether their interval and the baseline's overlap", () => {
     const trials = [
       trial("near", "n", {}, accuracy(0.55, 0.65, 0.7)),
-      trial("far", "n", {}, accuracy(0.1, 0.1, 0.11)),
+      trial("below", "n", {}, accuracy(0.1, 0.1, 0.11)),
+      trial("above", "n", {}, accuracy(0.99, 0.99, 0.98)),
       trial("once", "n", {}, accuracy(0.1)),
     ];
     const { points } = summarize(resultsOf({ trials }));
-    expect(points.map(({ overlaps }) => overlaps)).toEqual([true, false, undefined]);
+    expect(points.map(({ overlaps }) => overlaps)).toEqual([true, false, false, undefined]);
   });
 
   it("have no change where there is no baseline, or a mean is not finite", () => {

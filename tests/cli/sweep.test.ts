@@ -52,12 +52,12 @@ describe("sweep", () => {
 
   it("records a failing trial, runs the rest, and ends with 1", async () => {
     const broken = `evaluate: (shown) => {
-      if (shown["first.w"][0] === 0) throw new Error("no \\u001b[31mlayers");
+      if (shown["first.w"][0] === 0) throw new Error("no \\u{1b}[31mlayers");
       return { sum: shown["first.w"][0] };
     },`;
     const { code, stdout, results } = await sweep(file("sweep.mjs", configuration(broken)));
     expect(code).toBe(1);
-    expect(stdout).toContain("Failed: without first: no \\u001b[31mlayers");
+    expect(stdout).toContain("Failed: without first: no \\u{1b}[31mlayers");
     expect((await readResults(results)).trials).toHaveLength(2);
   });
 

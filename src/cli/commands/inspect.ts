@@ -2,7 +2,8 @@
 import { formatBytes } from "../../receipt.ts";
 import { inspect } from "../inspect/inspect.ts";
 import { attentionTargets, type Inspected } from "../inspect/inspected.ts";
-import { print, printable, table } from "../output.ts";
+import { print, table } from "../output.ts";
+import { visible } from "../report/text.ts";
 
 const elements = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
@@ -37,8 +38,8 @@ function text(inspected: Inspected): string {
     ([dtype, bytes]) => `${dtype} ${formatBytes(bytes)}`,
   );
   return [
-    `${printable(file)}: ${format}`,
-    ...Object.entries(notes).map(([key, value]) => `  ${printable(key)}: ${printable(value)}`),
+    `${visible(file)}: ${format}`,
+    ...Object.entries(notes).map(([key, value]) => `  ${visible(key)}: ${visible(value)}`),
     "",
     table([["parameter", "dtype", "shape", "bytes", ""], ...rows]),
     "",

@@ -3,13 +3,14 @@ import { writeFileSync } from "node:fs";
 import { readResults } from "../../sweep.ts";
 import { existingFile } from "../files.ts";
 import { note, print } from "../output.ts";
-import { type Format, render } from "../report/render.ts";
+import type { Format } from "../report/formats.ts";
 
 /** Writes `results` in `format`: to the file `output`, or to stdout for `-`. */
 export async function reportCommand(
   results: string,
   { format, output }: { readonly format: Format; readonly output?: string },
 ): Promise<void> {
+  const { render } = await import("../report/render.ts");
   const rendered = render(format, await readResults(existingFile(results, "The results")));
   const target = output ?? (format === "html" ? results.replace(/(\.jsonl)?$/, ".html") : "-");
   if (target === "-") return print(rendered);

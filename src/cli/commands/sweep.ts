@@ -10,7 +10,6 @@ import { exitCodes, type ExitCode, UsageError } from "../exit.ts";
 import { interruptible } from "../interrupt.ts";
 import { note, print } from "../output.ts";
 import { Progress } from "../progress.ts";
-import { render } from "../report/render.ts";
 import { conclusions } from "../conclusions.ts";
 
 /** What the command line says. */
@@ -52,6 +51,7 @@ export async function sweepInto(
     );
   }
   if (isFirst) {
+    const { render } = await import("../report/render.ts");
     writeFileSync(report, render("html", results));
     await print(json ? render("json", results) : conclusions(summarize(results)));
     note(`Report: ${report}\nResults: ${path}`);

@@ -3,8 +3,8 @@ import { existsSync, openSync, readSync, closeSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { UsageError } from "../exit.ts";
 import { existingFile } from "../files.ts";
-import { readModelJson } from "../tfjs/model-json.ts";
 import type { Inspected } from "./inspected.ts";
+import { inspectModelJson } from "./model-json.ts";
 import { inspectGguf, inspectPeft, inspectSafetensors, inspectSharded } from "./tensor-files.ts";
 
 const known =
@@ -40,7 +40,7 @@ export async function inspect(given: string): Promise<Inspected> {
   if (path.endsWith(".safetensors.index.json")) return inspectSharded(dirname(path), basename(path));
   const begin = firstBytes(path);
   if (begin.startsWith("GGUF")) return inspectGguf(path);
-  if (path.endsWith(".json")) return readModelJson(path);
+  if (path.endsWith(".json")) return inspectModelJson(path);
   // A safetensors file begins with the length of its header, and then the header, which is JSON.
   if (path.endsWith(".safetensors") || begin[8] === "{") return inspectSafetensors(path);
   throw new UsageError(`${JSON.stringify(given)} is none of what can be inspected: ${known}`);

@@ -1,7 +1,6 @@
 /** What can be said about a file of parameters without loading a model. */
-import { select } from "../../layers.ts";
-import { layerPathOf } from "../../layers.ts";
 import { LayersError } from "../../errors.ts";
+import { layerPathOf, select } from "../../layers.ts";
 import type { Parameter } from "../../store.ts";
 
 /** One array in a file. */

@@ -49,9 +49,13 @@ function tableMarkup({ heads, rows }: Table, caption: string): Markup {
   </div>`;
 }
 
+/** Pixels, of {@link draw}: what fits on a page. */
+const tallFrom = 900;
+
 function figureMarkup(figure: Figure, id: string, more?: Content): Markup {
   const ids = { title: id, note: `${id}-note` };
-  return html`<figure aria-labelledby="${ids.title}">
+  const size = figure.options.height! > tallFrom ? "tall" : "";
+  return html`<figure class="${size}" aria-labelledby="${ids.title}">
     ${draw(figure, ids)}
     <figcaption id="${ids.note}">${figure.note}${more}</figcaption>
   </figure>`;

@@ -61,7 +61,7 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line);
     --accent: #1f62b0; --better: #3f8fd8; --worse: #e58a1f; --alarm: #b3261e;
   }
   @page { margin: 16mm; }
-  body { max-width: none; padding: 0; font-size: 10pt; }
+  body { max-width: none; padding: 0 1px; font-size: 10pt; }
   @page wide { size: A4 landscape; margin: 14mm; }
   .wide { page: wide; }
   nav, summary { display: none; }
@@ -70,6 +70,9 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line);
   h2 { margin-top: 1.5rem; }
   figure, .tiles, tr { break-inside: avoid; }
   figure svg { min-width: 0; max-height: 235mm; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  /* Taller than a page: cut rather than made too small to read. */
+  figure.tall { break-inside: auto; }
+  figure.tall svg { max-height: none; }
   .scroll, figure { overflow: visible; }
   table { font-size: 7.5pt; }
   th, td { padding-right: 0.5rem; }

@@ -7,7 +7,7 @@ import { existingFile } from "../files.ts";
 import { standardTrials } from "../questions.ts";
 import { type Started, startTensorFlow, type TfLayers } from "./engine.ts";
 import { classMetrics, quantityMetrics } from "./metrics.ts";
-import { readArtifacts } from "./model-json.ts";
+import { readArtifacts } from "./artifacts.ts";
 import { readTable, type Table } from "./table.ts";
 
 /** What can be said about the model and the data. */
