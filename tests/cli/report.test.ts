@@ -1,7 +1,8 @@
 /** The texts of a report: what they say, and that nothing in a name changes what they mean. */
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
-import { formats, render } from "../../src/cli/report/render.ts";
+import { formats } from "../../src/cli/report/formats.ts";
+import { render } from "../../src/cli/report/render.ts";
 import { visible } from "../../src/cli/report/text.ts";
 import type { Results } from "../../src/sweep/records.ts";
 import { summarize } from "../../src/sweep/summary.ts";

@@ -25,7 +25,7 @@ function violations(breaks: (module: Module, imported: string) => boolean): stri
 describe("src", () => {
   it("has the entry points of the package", () => {
     expect(modules.map((module) => module.path)).toEqual(
-      expect.arrayContaining(["index.ts", "jax.ts", "tfjs.ts"]),
+      expect.arrayContaining(["index.ts", "jax.ts", "sweep.ts", "tfjs.ts"]),
     );
   });
 
@@ -38,9 +38,9 @@ describe("src", () => {
     expect(findCycle(modules)).toBeUndefined();
   });
 
-  it("names TensorFlow.js only in stores/tfjs, tfjs and tfjs.ts", () => {
+  it("names TensorFlow.js only in stores/tfjs, tfjs, tfjs.ts and cli/tfjs", () => {
     const mayName = (path: string): boolean =>
-      path === "tfjs.ts" || path.startsWith("tfjs/") || path.startsWith("stores/tfjs/");
+      isPartOf(path, "tfjs") || isPartOf(path, "stores/tfjs") || isPartOf(path, "cli/tfjs");
     expect(violations((module, name) => name.startsWith("@tensorflow/") && !mayName(module.path))).toEqual(
       [],
     );
@@ -56,9 +56,15 @@ describe("src", () => {
     expect(violations((module, name) => name === "koffi" && !mayName(module.path))).toEqual([]);
   });
 
-  it("imports no package other than the optional peers", () => {
+  it("imports no package other than the optional peers, but in cli", () => {
     const peers = ["@jax-js/jax", "@tensorflow/tfjs-core", "@tensorflow/tfjs-layers", "koffi"];
-    expect(violations((module, name) => module.external.includes(name) && !peers.includes(name))).toEqual([]);
+    const isOther = (module: Module, name: string): boolean =>
+      module.external.includes(name) && !peers.includes(name);
+    expect(violations((module, name) => isOther(module, name) && !isPartOf(module.path, "cli"))).toEqual([]);
+  });
+
+  it("never imports cli", () => {
+    expect(violations((module, name) => isPartOf(name, "cli") && !isPartOf(module.path, "cli"))).toEqual([]);
   });
 
   it("never imports its own index", () => {
@@ -111,6 +117,38 @@ describe("src", () => {
     expect(lower).toContain("distributed/layouts.ts");
     expect(lower).not.toContain("distributed/sharded.ts");
     expect(violations((module, name) => lower.has(module.path) && !isKnown(name))).toEqual([]);
+  });
+
+  it("keeps sweep free of stores and of the theater, and known to cli alone", () => {
+    const mayKnow = [
+      "distributed/agree",
+      "distributed/arguments",
+      "distributed/communicator",
+      "distributed/solo",
+      "entry",
+      "errors",
+      "fingerprint",
+      "hints",
+      "layers",
+      "modification",
+      "modifications",
+      "options",
+      "plain",
+      "quantized/parameter",
+      "receipt",
+      "shared",
+      "store",
+      "sweep",
+    ];
+    const isSweep = (path: string): boolean => isPartOf(path, "sweep");
+    expect(
+      violations((module, name) => isSweep(module.path) && !mayKnow.some((known) => isPartOf(name, known))),
+    ).toEqual([]);
+    const mayImport = (path: string): boolean => isSweep(path) || isPartOf(path, "cli");
+    expect(violations((module, name) => isSweep(name) && !mayImport(module.path))).toEqual([]);
+    // Types are imported too: at run time it reaches neither an engine nor koffi.
+    const external = reachable(join(root, "src"), "sweep.ts").flatMap((module) => module.external);
+    expect(external).toEqual([]);
   });
 
   it("has no module over 300 lines", () => {
