@@ -45,10 +45,11 @@ export function checkValidations(checks: Checks, name: string, validations: read
 }
 
 export function checkMemory(checks: Checks, name: string, memory: readonly Memory[]): void {
-  for (const { view, held, measured, floats } of memory) {
+  for (const { view, held, measured, packed, floats } of memory) {
     const at = `${name}, ${view.name}`;
     const isMeasured = Math.abs(measured - held) <= 0.1 * held + 4096;
     checks.that(isMeasured, `${at}: says that it holds ${held} bytes, and holds ${measured}`);
+    checks.that(held <= 1.01 * packed, `${at}: holds more than a copy of codes and scales`);
     checks.that(held < floats / 3, `${at}: holds more than a third of a dequantized copy`);
   }
 }
