@@ -18,7 +18,7 @@ type Steps = Layer<NumericArray>;
 const none: ReadonlyMap<string, number> = new Map();
 
 /** Whether a step's values exist only where the user or the parameter has them: everything but arithmetic. */
-export function isGiven(step: Step<NumericArray>): boolean {
+function isGiven(step: Step<NumericArray>): boolean {
   return step.op === "replace" || (step.op === "add" && step.delta.kind === "values");
 }
 

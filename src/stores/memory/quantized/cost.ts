@@ -3,15 +3,14 @@ import { ValueRangeError } from "../../../dtypes/convert.ts";
 import type { NumericArray } from "../../../dtypes/dtype.ts";
 import { type Codec, regionBytes } from "../../../quantized/codec.ts";
 import { codecOf, sliceOf } from "../../../quantized/parameter.ts";
+import type { Step } from "../../../step.ts";
 import type { Bytes, Layer, Technique } from "../../../store.ts";
-import { isGiven } from "../copy.ts";
-import { factorBytes, operandBytes } from "../operands.ts";
 import { isPlain } from "../steps.ts";
 import type { QuantizedEntry } from "./entry.ts";
 import { foldBlocks, foldBytes, windowLength } from "./fold.ts";
-import { areRepeatable, type Layers } from "./layers-shown.ts";
+import { areTakenTogether, isMadeOnce, type Layers, lentBytes, ownBytes } from "./layers.ts";
 import { areScales } from "./scale.ts";
-import { withOriginal } from "./stage.ts";
+import { stageOn, withOriginal } from "./stage.ts";
 import { Undo } from "./undo.ts";
 
 /** How many windows are tried to see how many codes will move. */
@@ -44,42 +43,68 @@ function movedBytes({ codec, quantized, parameter }: QuantizedEntry, layers: Lay
   return (moved / tried) * codec.length;
 }
 
-/** What brings the original back: an estimate, and between which figures it is. */
+/** Bytes held: an estimate, and what it can be at most. */
 interface Range {
-  readonly least: number;
   readonly held: number;
   readonly most: number;
 }
 
-const exactly = (bytes: number): Range => ({ least: bytes, held: bytes, most: bytes });
+const exactly = (bytes: number): Range => ({ held: bytes, most: bytes });
 
-function undoBytes(entry: QuantizedEntry, technique: Technique, layers: Layers): Range {
+/** What brings the original back. @param layers - undefined if they are not taken together */
+function undoBytes(entry: QuantizedEntry, technique: Technique, layers: Layers | undefined): Range {
   const { parameter, codec } = entry;
-  if (layers.length === 0) return exactly(0);
-  if (technique === "copy" || !areRepeatable(layers)) return exactly(parameter.bytes);
+  if (layers?.length === 0) return exactly(0);
+  if (technique === "copy" || layers === undefined) return exactly(parameter.bytes);
   if (areScales(layers.flatMap(({ steps }) => steps))) return exactly(bytesOf(codec.scales));
   const state = bytesOf(codec.state);
   const moved = Math.round(withOriginal(entry, () => movedBytes(entry, layers)));
-  return { least: state, held: state + moved, most: state + regionBytes(codec.codes) };
+  return { held: state + moved, most: state + regionBytes(codec.codes) };
 }
 
-/** Bytes of what steps bring along, and of what must be kept while lower layers may still close. */
-function keptBytes({ parameter }: QuantizedEntry, layers: Layers): number {
-  let kept = 0;
-  if (layers.length > 1 && layers[0]!.steps.some(isGiven)) kept += parameter.bytes;
-  for (const [level, { steps }] of layers.entries()) {
-    for (const step of steps) {
-      if (level > 0 && step.op === "replace") kept += parameter.bytes;
-      else kept += level > 0 ? operandBytes(step) : factorBytes(step);
-    }
+/** A layer as it can be computed again; undefined where only its result can be kept. */
+function repeatable(layer: Layer<NumericArray>): Layer<NumericArray> | undefined {
+  return isMadeOnce(layer) ? undefined : layer;
+}
+
+/** What showing `layers` holds, all of them together. @param again - each as it can be computed again */
+function heldFor(
+  entry: QuantizedEntry,
+  technique: Technique,
+  layers: Layers,
+  again: readonly (Layer<NumericArray> | undefined)[],
+): Range {
+  let kept = ownBytes(layers);
+  for (const [level, layer] of layers.length > 1 ? again.entries() : []) {
+    if (layer !== undefined) kept += lentBytes(layer);
+    // What the uppermost one has made is visible.
+    else if (level < layers.length - 1) kept += entry.parameter.bytes;
   }
-  return kept;
+  const known = layers.length > 1 ? again.filter((layer) => layer !== undefined) : layers;
+  const isTogether = known.length === layers.length && areTakenTogether(known);
+  const undo = undoBytes(entry, technique, isTogether ? known : undefined);
+  return { held: undo.held + kept, most: undo.most + kept };
 }
 
 /** All values, and a copy, where a replacement needs them; user code gives as many back. */
-function wholeBytes({ codec }: QuantizedEntry, step: Layer<NumericArray>["steps"][number]): number {
+function wholeBytes({ codec }: QuantizedEntry, step: Step<NumericArray>): number {
   if (step.op !== "replace" || step.by.kind === "values") return 0;
   return (step.by.kind === "computed" ? 12 : 8) * codec.length;
+}
+
+/** Factors of a low-rank delta as float64. */
+function factorBytes(step: Step<NumericArray>): number {
+  if (step.op !== "add" || step.delta.kind !== "lowRank") return 0;
+  return 8 * (step.delta.a.length + step.delta.b.length);
+}
+
+/** What taking these layers needs for a moment, the uppermost one for the first time. */
+function transientOf(entry: QuantizedEntry, layers: Layers): number {
+  const steps = layers.flatMap((layer) => layer.steps);
+  if (areScales(steps)) return 0;
+  const factors = steps.reduce((sum, step) => sum + factorBytes(step), 0);
+  const whole = layers.at(-1)!.steps.map((step) => wholeBytes(entry, step));
+  return foldBytes(entry.codec) + factors + Math.max(0, ...whole);
 }
 
 /** What `added` adds above the layers shown. */
@@ -89,16 +114,15 @@ export function costOfQuantized(
   shown: Layers,
   added: Layer<NumericArray>,
 ): Bytes {
-  const layers = [...shown, added];
-  const before = undoBytes(entry, technique, shown);
-  const after = undoBytes(entry, technique, layers);
-  const kept = keptBytes(entry, layers) - keptBytes(entry, shown);
+  const stage = stageOn(entry);
+  const again = shown.map((layer) => (stage === undefined ? repeatable(layer) : stage.repeatable(layer)));
+  const { held: before } = stage?.bytes() ?? heldFor(entry, technique, shown, again);
+  const { held, most } = heldFor(entry, technique, [...shown, added], [...again, repeatable(added)]);
+  const taken = [...again.filter((layer) => layer !== undefined), added];
   return {
-    held: after.held - before.held + kept,
-    most: after.most - before.least + kept,
+    held: held - before,
+    most: most - before,
     shared: new Map(),
-    transient: areScales(added.steps)
-      ? 0
-      : foldBytes(entry.codec) + Math.max(...added.steps.map((step) => wholeBytes(entry, step))),
+    transient: transientOf(entry, taken),
   };
 }

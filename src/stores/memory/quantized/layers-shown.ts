@@ -1,31 +1,31 @@
 /**
  * The layers that are shown on one quantized parameter, and what brings the original back. Whatever fails in the middle,
  * becoming something else starts from the original again.
+ *
+ * A layer that is alone needs nothing of what it was made with. Once there are several, those below the uppermost one can
+ * be shown again: computed from operands of their own, or, where they are made once, from their result. That of the
+ * uppermost one is what is visible.
  */
 import type { NumericArray } from "../../../dtypes/dtype.ts";
-import type { Step } from "../../../step.ts";
 import type { Layer, Realised } from "../../../store.ts";
 import { regionOf } from "../../../quantized/codec.ts";
 import { resultOf, type Whole } from "../computed.ts";
-import { isGiven } from "../copy.ts";
-import { operandBytes, withOwnFactors, withOwnOperands } from "../operands.ts";
 import { isPlain, type PlainStep, withinRange } from "../steps.ts";
 import { decodeAll, imageOf, type QuantizedEntry } from "./entry.ts";
 import { foldBlocks } from "./fold.ts";
+import {
+  areTakenTogether,
+  digestOfLent,
+  isMadeOnce,
+  type Layers,
+  lentBytes,
+  withOwnArrays,
+} from "./layers.ts";
 import { RealisedSums } from "./realised.ts";
 import { areScales, type Records, scaleBlocks } from "./scale.ts";
 import { Undo } from "./undo.ts";
 
-export type Layers = readonly Layer<NumericArray>[];
-
-/** Whether steps can be taken again from the original at any time, without what the user has lent. */
-export function areRepeatable(layers: Layers): boolean {
-  return layers.every(({ steps }) =>
-    steps.every((step) => isPlain(step) && (layers.length === 1 || !isGiven(step))),
-  );
-}
-
-/** What some steps made of a parameter, and what the grid left of them. */
+/** What a layer made of a parameter, and what the grid left of it. */
 interface Result {
   readonly image: Undo;
   readonly realised: RealisedSums;
@@ -39,12 +39,12 @@ export class LayersShown {
   #undo: Undo | undefined;
   #isWhole = false;
   #realised = new RealisedSums();
-  /** What the lowest layer made of the original, while others lie above it. */
-  #lowest: (Result & { readonly layer: Layer<NumericArray> }) | undefined;
-  /** What replacements of upper layers made, while lower ones may still close. */
-  readonly #kept = new Map<Step<NumericArray>, Result>();
-  /** Steps with operands of their own. */
-  readonly #owned = new Map<Step<NumericArray>, PlainStep>();
+  /** What layers made that cannot be computed again, while others lie above them. */
+  readonly #results = new Map<Layer<NumericArray>, Result>();
+  /** Layers with copies of what they were lent, while there are several. */
+  readonly #owned = new Map<Layer<NumericArray>, Layer<NumericArray>>();
+  /** Of what layers were lent; none where their results are smaller. */
+  readonly #digests = new Map<Layer<NumericArray>, string | undefined>();
 
   /** @param keepsAll - whether to keep all bytes in any case */
   constructor(entry: QuantizedEntry, keepsAll: boolean) {
@@ -61,17 +61,37 @@ export class LayersShown {
     return this.#realised.result;
   }
 
-  /** Bytes held. */
+  /** Bytes held, but for those of the layers themselves. */
   get bytes(): number {
-    const images = [...[...this.#kept.values(), this.#lowest].map((result) => result?.image), this.#undo];
-    const owned = [...this.#owned.values()].reduce((sum, step) => sum + operandBytes(step), 0);
+    const images = [...[...this.#results.values()].map(({ image }) => image), this.#undo];
+    const owned = [...this.#owned.values()].reduce((sum, layer) => sum + lentBytes(layer), 0);
     return images.reduce((sum, image) => sum + (image?.bytes ?? 0), owned);
   }
 
-  /** Keeps what `layer`, the only one that is shown, has made of the original. */
-  keepLowest(layer: Layer<NumericArray>): void {
-    if (!layer.steps.some(isGiven)) return;
-    this.#lowest = { layer, image: imageOf(this.#entry), realised: this.#realised };
+  /** A layer that is shown as it can be computed again; undefined where there is no more of it than its result. */
+  repeatable(layer: Layer<NumericArray>): Layer<NumericArray> | undefined {
+    if (isMadeOnce(layer) || this.#results.has(layer)) return undefined;
+    const owned = this.#owned.get(layer);
+    if (owned !== undefined) return owned;
+    return digestOfLent(layer) === this.#digests.get(layer) ? layer : undefined;
+  }
+
+  /**
+   * Before others are shown, which may fail: keeps what it takes to show the uppermost layer again.
+   *
+   * @returns whether that is what is visible
+   */
+  keep(top: Layer<NumericArray> | undefined): boolean {
+    if (top === undefined || this.#results.has(top)) return false;
+    const isVisible = this.repeatable(top) === undefined;
+    if (isVisible) this.#keepResult(top);
+    else this.#own(top);
+    return isVisible;
+  }
+
+  /** Keeps what is visible, which a layer has made. */
+  #keepResult(layer: Layer<NumericArray>): void {
+    this.#results.set(layer, { image: imageOf(this.#entry), realised: this.#realised.copy() });
   }
 
   /** Shows these layers. If it throws, the original may be visible with anything done to it; the next call undoes it. */
@@ -83,20 +103,19 @@ export class LayersShown {
     this.#undo = new Undo(this.#entry.codec.codes);
     this.#isWhole = false;
     withinRange(this.#entry.parameter, () => {
-      const steps = layers.flatMap((layer) => layer.steps);
-      // What is kept stays as it was made, whatever has become of what the user has lent.
-      const isKept = layers[0] === this.#lowest?.layer || steps.some((step) => this.#kept.has(step));
-      if (!isKept && areRepeatable(layers) && steps.every(isPlain)) this.#takeAll(steps);
+      const isKept = layers.some((layer) => this.#results.has(layer));
+      if (areTakenTogether(layers) && !isKept) this.#takeAll(layers);
       else this.#takeEach(layers);
     });
   }
 
   /** Takes all steps in one go. */
-  #takeAll(steps: readonly PlainStep[]): void {
+  #takeAll(layers: Layers): void {
     if (this.#keepsAll) this.#saveAll();
     const records = this.#keepsAll ? {} : { undo: this.#undo! };
-    const owned = steps.map((step) => this.#own(step, false));
-    this.#apply(owned, { ...records, realised: this.#realised });
+    if (layers.length > 1) for (const layer of layers) this.#own(layer);
+    const steps = layers.flatMap((layer) => (this.#owned.get(layer) ?? layer).steps);
+    this.#apply(steps.filter(isPlain), { ...records, realised: this.#realised });
   }
 
   /** Keeps all bytes. @returns those that codes lie in */
@@ -106,44 +125,41 @@ export class LayersShown {
     return codes!;
   }
 
-  /** Takes steps some of which cannot be taken again, or not together. Above others, keeps what cannot be had again. */
+  /** Takes layers one after the other, some of which are made once: what lies below those does not count. */
   #takeEach(layers: Layers): void {
     const before = this.#saveAll();
     /** Steps that are to be taken together. */
     const together: PlainStep[] = [];
-    const take = (steps: readonly PlainStep[]): RealisedSums => {
-      const realised = new RealisedSums();
+    const take = (): void => {
+      const [steps, realised] = [together.splice(0), new RealisedSums()];
       if (steps.length > 0) this.#apply(steps, { realised });
       this.#realised.include(realised);
-      return realised;
     };
-    const show = ({ image, realised }: Result): void => {
-      take(together.splice(0));
-      image.run();
-      this.#realised.include(realised);
-    };
-    for (const [level, layer] of layers.entries()) {
-      if (layer === this.#lowest?.layer) {
-        show(this.#lowest);
-        continue;
-      }
-      for (const step of layer.steps) {
-        const kept = this.#kept.get(step);
-        const isKept = level > 0 && step.op === "replace";
-        if (kept === undefined && isPlain(step) && !isKept) {
-          together.push(this.#own(step, level > 0));
-          continue;
+    for (const layer of layers) {
+      const result = this.#results.get(layer);
+      if (result !== undefined) {
+        // Not visible, but it may be soon: closing must fail now where it could not be shown.
+        take();
+        result.image.run();
+        this.#realised = result.realised.copy();
+      } else if (isMadeOnce(layer)) {
+        take();
+        this.#realised = new RealisedSums();
+        for (const step of layer.steps) {
+          if (isPlain(step)) {
+            together.push(step);
+            continue;
+          }
+          take();
+          together.push(this.#resultOf(step.by as Whole));
+          take();
         }
-        take(together.splice(0));
-        if (kept !== undefined) {
-          show(kept);
-          continue;
-        }
-        const realised = take([isPlain(step) ? step : this.#resultOf(step.by as Whole)]);
-        if (isKept) this.#kept.set(step, { image: imageOf(this.#entry), realised });
-      }
+        take();
+        // Its own user code may have opened the one above.
+        if (layer !== layers.at(-1)) this.#keepResult(layer);
+      } else together.push(...this.#own(layer).steps.filter(isPlain));
     }
-    take(together);
+    take();
     this.#realised.addAllCodes(this.#entry.codec.codes, before);
   }
 
@@ -157,19 +173,32 @@ export class LayersShown {
     else foldBlocks(codec, parameter, steps, records);
   }
 
-  /** The step with factors of its own; above others also with values. */
-  #own(step: PlainStep, isAbove: boolean): PlainStep {
-    const owned = this.#owned.get(step) ?? ((isAbove ? withOwnOperands : withOwnFactors)(step) as PlainStep);
-    if (owned !== step) this.#owned.set(step, owned);
+  /** The layer with copies of what it was lent. */
+  #own(layer: Layer<NumericArray>): Layer<NumericArray> {
+    const owned = this.#owned.get(layer) ?? withOwnArrays(layer);
+    this.#owned.set(layer, owned);
     return owned;
   }
 
-  /** Forgets what `layers` do not need. */
+  /** Forgets what `layers`, which are shown, do not need. */
   settle(layers: Layers): void {
-    const all = new Set(layers.flatMap((layer) => layer.steps));
-    for (const step of this.#owned.keys()) if (!all.has(step)) this.#owned.delete(step);
-    for (const step of this.#kept.keys()) if (layers.length < 2 || !all.has(step)) this.#kept.delete(step);
-    if (layers.length < 2 || this.#lowest?.layer !== layers[0]) this.#lowest = undefined;
+    const top = layers.at(-1);
+    for (const layer of this.#results.keys()) {
+      if (layer === top || !layers.includes(layer)) this.#results.delete(layer);
+    }
+    for (const layer of this.#digests.keys()) if (!layers.includes(layer)) this.#digests.delete(layer);
+    for (const layer of layers) {
+      // Of what was lent, as it was when the layer was shown for the first time.
+      if (!this.#digests.has(layer)) this.#digests.set(layer, this.#digestOf(layer));
+    }
+    for (const layer of this.#owned.keys()) {
+      if (layers.length < 2 || !layers.includes(layer)) this.#owned.delete(layer);
+    }
+  }
+
+  #digestOf(layer: Layer<NumericArray>): string | undefined {
+    if (isMadeOnce(layer) || lentBytes(layer) > this.#entry.parameter.bytes) return undefined;
+    return digestOfLent(this.#owned.get(layer) ?? layer);
   }
 
   /** Brings the original back, as far as it is kept. May be called again. */

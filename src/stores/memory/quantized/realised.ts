@@ -26,6 +26,13 @@ export class RealisedSums {
     }
   }
 
+  /** What it has of elements, without codes. */
+  copy(): RealisedSums {
+    const copy = new RealisedSums();
+    copy.include(this);
+    return copy;
+  }
+
   /** Adds what another one has of elements: that of steps above or below. */
   include(other: RealisedSums): void {
     this.#asked += other.#asked;

@@ -5,18 +5,24 @@
 import type { NumericArray } from "../../../dtypes/dtype.ts";
 import { RestoreError } from "../../../errors.ts";
 import { fingerprint } from "../../../fingerprint.ts";
-import type { Bytes, Realised, Stage } from "../../../store.ts";
+import type { Bytes, Layer, Realised, Stage } from "../../../store.ts";
 import type { Storage } from "../storage.ts";
 import { decodeAll, imageOf, isDetached, type QuantizedEntry } from "./entry.ts";
-import { type Layers, LayersShown } from "./layers-shown.ts";
+import { areSame, type Layers, ownBytes } from "./layers.ts";
+import { LayersShown } from "./layers-shown.ts";
 import type { Undo } from "./undo.ts";
 
 /** Stages by storage, while anything is shown on them: plans are about originals. */
 const open = new WeakMap<Storage, QuantizedStage>();
 
+/** What shows layers on a parameter, if anything is shown on it. */
+export function stageOn({ storage }: QuantizedEntry): QuantizedStage | undefined {
+  return open.get(storage);
+}
+
 /** Runs `look` while the original of a parameter is there. */
-export function withOriginal<R>({ storage }: QuantizedEntry, look: () => R): R {
-  const stage = open.get(storage);
+export function withOriginal<R>(entry: QuantizedEntry, look: () => R): R {
+  const stage = stageOn(entry);
   return stage === undefined ? look() : stage.lendOriginal(look);
 }
 
@@ -24,8 +30,14 @@ export function withOriginal<R>({ storage }: QuantizedEntry, look: () => R): R {
 export class QuantizedStage implements Stage<NumericArray> {
   readonly #entry: QuantizedEntry;
   readonly #onRelease: () => void;
+  /** No; but a write may be in what a theater goes on to show when one below it closes, and is then its to deal with. */
+  readonly seesWrites = false;
   readonly #shown: LayersShown;
   #layers: Layers = [];
+  /** A layer whose result, shown again, has what something wrote to it. */
+  #tainted: Layer<NumericArray> | undefined;
+  /** Whether the layers are not what is visible: showing others failed, and so did showing these again. */
+  #isTorn = false;
   /** Of what is visible; the first `hold` or `show` takes it. */
   #digest = "";
   /** All that was visible before user code could run: for each opening within another's. */
@@ -69,7 +81,10 @@ export class QuantizedStage implements Stage<NumericArray> {
   show(layers: Layers): void {
     this.#assertWhole();
     const before = this.#layers;
-    if (before.length === 1 && layers.length > 1) this.#shown.keepLowest(before[0]!);
+    if (!this.#isTorn && areSame(before, layers)) return;
+    const top = before.at(-1);
+    if (this.#shown.keep(top) && this.written() !== "no") this.#tainted = top;
+    this.#isTorn = true;
     try {
       this.#shown.become(layers);
     } catch (error) {
@@ -83,6 +98,8 @@ export class QuantizedStage implements Stage<NumericArray> {
   #settle(layers: Layers): void {
     this.#shown.settle(layers);
     this.#layers = layers;
+    this.#isTorn = false;
+    if (this.#tainted !== undefined && !layers.includes(this.#tainted)) this.#tainted = undefined;
     if (layers.length > 0) open.set(this.#entry.storage, this);
     else open.delete(this.#entry.storage);
     this.#digest = this.#digestNow();
@@ -91,7 +108,8 @@ export class QuantizedStage implements Stage<NumericArray> {
   /** Undoes what user code wrote at opening. @throws RestoreError where the original is lost */
   #assertWhole(): void {
     if (isDetached(this.#entry)) throw this.#lost("was detached: a buffer of it was transferred");
-    if (this.#digest === "" || this.written() === "no") return;
+    // What failed half way is undone like what succeeded.
+    if (this.#digest === "" || this.#isTorn || this.written() === "no") return;
     const secured = this.#secured.at(-1);
     if (secured !== undefined) return secured.run();
     const { keeps } = this.#shown;
@@ -113,12 +131,13 @@ export class QuantizedStage implements Stage<NumericArray> {
 
   written(): "no" | "overwritten" | "disposed" {
     if (isDetached(this.#entry)) return "disposed";
+    if (this.#tainted !== undefined) return "overwritten";
     return this.#digest === "" || this.#digestNow() === this.#digest ? "no" : "overwritten";
   }
 
   bytes(): Bytes {
     return {
-      held: this.#shown.bytes,
+      held: this.#shown.bytes + ownBytes(this.#layers),
       shared: new Map(),
       transient: this.#secured.reduce((sum, { bytes }) => sum + bytes, 0),
     };
@@ -126,6 +145,11 @@ export class QuantizedStage implements Stage<NumericArray> {
 
   read(which: "original" | "visible"): ArrayLike<number> {
     return which === "visible" ? decodeAll(this.#entry) : this.lendOriginal(() => decodeAll(this.#entry));
+  }
+
+  /** A layer that is shown, as it can be computed again; undefined where only its result can be kept. */
+  repeatable(layer: Layer<NumericArray>): Layer<NumericArray> | undefined {
+    return this.#shown.repeatable(layer);
   }
 
   /** Runs `look` while the original is there. */
@@ -143,6 +167,7 @@ export class QuantizedStage implements Stage<NumericArray> {
     open.delete(this.#entry.storage);
     this.#secured.length = 0;
     this.#layers = [];
+    this.#tainted = undefined;
     this.#onRelease();
     return by;
   }
