@@ -43,7 +43,8 @@ export interface Parameter {
 
 /** The steps of one theater on one parameter. A layer is known by its identity. */
 export interface Layer<T> {
-  readonly steps: readonly Step<T>[];
+  /** A stage that needs them no more, and what they hold, puts what stands for their result in their place. */
+  steps: readonly Step<T>[];
 }
 
 /** Bytes that something holds beyond the model itself. */
@@ -82,7 +83,8 @@ export interface UseBytes {
 /**
  * How much of what is asked of a quantized parameter its format can show. Of all theaters that are open on it: what shows,
  * against the same steps on the original in float32, without rounding to the format in between. What user code gives,
- * and what a replacement above another theater gives, is compared with what was visible below it, and errors add up.
+ * and what a replacement above another theater gives, is compared with what was visible below it; theaters below it then
+ * do not count.
  */
 export interface Realised {
   /**

@@ -14,6 +14,7 @@ import {
   quantize,
   scale,
   surgicalTheater,
+  withTheater,
   type SurgicalTheater,
 } from "../../src/index.ts";
 import type { QuantizedParameter } from "../../src/quantized/parameter.ts";
@@ -173,8 +174,8 @@ describe.each(kinds)("theaters on one parameter of %s, which close in any order"
   );
 
   it("show an adapter with magnitudes as it is alone, once the one below has closed", () => {
-    // Rows of 400 bytes or more: the factor of each is within the one per cent.
-    const [rows, columns] = [4, 1024];
+    // Rows so short that a factor for each would be more than one per cent.
+    const [rows, columns] = [32, 32];
     const p = weights({ kind, rows, columns });
     const before = sumOf(p);
     const dora = (): Modification<NumericArray> => {
@@ -195,6 +196,25 @@ describe.each(kinds)("theaters on one parameter of %s, which close in any order"
       expect(sumOf(p)).toBe(shown);
       above.close();
       expect(sumOf(p)).toBe(before);
+      // The lowest one: its factors are gone, and it is shown again.
+      for (const closesFirst of ["lowest", "uppermost"]) {
+        const lowest = surgicalTheater({ p }, { technique, modification: dora() });
+        const uppermost = surgicalTheater({ p }, { technique, layers: "all", modification: noisy.make() });
+        ruin();
+        if (closesFirst === "lowest") {
+          lowest.close();
+          const noise = sumOf(p);
+          uppermost.close();
+          expect(
+            withTheater({ p }, { technique, layers: "all", modification: noisy.make() }, () => sumOf(p)),
+          ).toBe(noise);
+        } else {
+          uppermost.close();
+          expect(sumOf(p)).toBe(shown);
+          lowest.close();
+        }
+        expect(sumOf(p)).toBe(before);
+      }
     }
   });
 });

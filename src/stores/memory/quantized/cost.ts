@@ -74,7 +74,8 @@ function heldFor(
   layers: Layers,
   again: readonly (Layer<NumericArray> | undefined)[],
 ): Range {
-  let kept = ownBytes(layers);
+  // One that is alone lets go of its factors.
+  let kept = layers.length > 1 ? ownBytes(layers) : 0;
   for (const [level, layer] of layers.length > 1 ? again.entries() : []) {
     if (layer !== undefined) kept += lentBytes(layer);
     // What the uppermost one has made is visible.
@@ -104,7 +105,8 @@ function transientOf(entry: QuantizedEntry, layers: Layers): number {
   if (areScales(steps)) return 0;
   const factors = steps.reduce((sum, step) => sum + factorBytes(step), 0);
   const whole = layers.at(-1)!.steps.map((step) => wholeBytes(entry, step));
-  return foldBytes(entry.codec) + factors + Math.max(0, ...whole);
+  const own = layers.length > 1 ? 0 : ownBytes(layers);
+  return foldBytes(entry.codec) + factors + own + Math.max(0, ...whole);
 }
 
 /** What `added` adds above the layers shown. */

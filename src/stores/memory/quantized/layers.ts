@@ -1,7 +1,7 @@
 /** What it takes to show layers again, when another one has opened above or closed below. */
 import type { NumericArray } from "../../../dtypes/dtype.ts";
 import { fingerprint } from "../../../fingerprint.ts";
-import { operandsOf, type Step } from "../../../step.ts";
+import { isComputed, operandsOf, type Step } from "../../../step.ts";
 import type { Layer } from "../../../store.ts";
 import { factorBytes, withOwnOperands } from "../operands.ts";
 import { isPlain } from "../steps.ts";
@@ -45,7 +45,26 @@ export function withOwnArrays({ steps }: OneLayer): OneLayer {
   return { steps: steps.map((step) => (step.op === "add" ? withOwnOperands(step) : step)) };
 }
 
-/** Bytes of factors along an axis: they are made for a layer, and live as long as it is open. */
+/** Stands for steps whose result is visible, or kept: nobody computes it again. */
+const made: Step<NumericArray> = {
+  op: "replace",
+  by: {
+    kind: "derived",
+    elementwise: false,
+    derive() {
+      throw new Error("This result is made already, and is kept.");
+    },
+  },
+};
+
+/** Lets go of the factors that were made for a layer, which is alone: from now on it is made once. */
+export function forgetFactors(layer: OneLayer): void {
+  if (ownBytes([layer]) === 0) return;
+  // Whether a layer runs user code must not change while its theater opens.
+  layer.steps = [...layer.steps.filter(isComputed), made];
+}
+
+/** Bytes of factors along an axis: they are made for a layer. */
 export function ownBytes(layers: Layers): number {
   return layers.flatMap(({ steps }) => steps).reduce((sum, step) => sum + scaleBytes(step), 0);
 }

@@ -8,7 +8,7 @@ import { fingerprint } from "../../../fingerprint.ts";
 import type { Bytes, Layer, Realised, Stage } from "../../../store.ts";
 import type { Storage } from "../storage.ts";
 import { decodeAll, imageOf, isDetached, type QuantizedEntry } from "./entry.ts";
-import { areSame, type Layers, ownBytes } from "./layers.ts";
+import { areSame, forgetFactors, type Layers, ownBytes } from "./layers.ts";
 import { LayersShown } from "./layers-shown.ts";
 import type { Undo } from "./undo.ts";
 
@@ -96,6 +96,7 @@ export class QuantizedStage implements Stage<NumericArray> {
   }
 
   #settle(layers: Layers): void {
+    if (layers.length === 1) forgetFactors(layers[0]!);
     this.#shown.settle(layers);
     this.#layers = layers;
     this.#isTorn = false;
