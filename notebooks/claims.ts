@@ -1,6 +1,4 @@
 /** What the notebook asserts with. A claim that does not hold stops it, so that running the notebook is a test. */
-import { createHash } from "node:crypto";
-import type * as tf from "@tensorflow/tfjs";
 import { SurgicalTheaterError } from "../src/tfjs.ts";
 
 /**
@@ -27,16 +25,4 @@ export function refusal(fn: () => void): SurgicalTheaterError {
     return error;
   }
   throw new Error("This went through, and should have been refused.");
-}
-
-/** SHA-256 over the bytes of tensors, in their order. Nothing of it comes from the library under test. */
-export function digestOf(tensors: Iterable<tf.Tensor>): string {
-  const hash = createHash("sha256");
-  for (const tensor of tensors) hash.update(tensor.dataSync<"float32">());
-  return hash.digest("hex");
-}
-
-/** SHA-256 of all weights that `model` shows now, statistics of BatchNorm included. */
-export function digestOfModel(model: tf.LayersModel): string {
-  return digestOf(model.weights.map((weight) => weight.read()));
 }

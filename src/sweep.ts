@@ -16,6 +16,7 @@ export {
   type Where,
 } from "./sweep/builders.ts";
 export {
+  type Aim,
   type AnySweep,
   checkSweep,
   defineSweep,
@@ -39,4 +40,5 @@ export type {
 export { runSweep } from "./sweep/run.ts";
 export type { RunOptions } from "./sweep/run-options.ts";
 export { type Statistics, statisticsOf } from "./sweep/statistics.ts";
+export { type Held, type MetricStatistics, type Point, summarize, type Summary } from "./sweep/summary.ts";
 export type { Tags, Trial } from "./sweep/trial.ts";

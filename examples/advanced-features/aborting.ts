@@ -3,10 +3,10 @@ import { setImmediate } from "node:timers/promises";
 import * as tf from "@tensorflow/tfjs";
 // In a project of your own: from "surgical-theater/tfjs".
 import { custom, withTheaterAsync } from "../../src/tfjs.ts";
-import { digest } from "../basic-usage/digest.ts";
 import { scoreOf, type Subject } from "../basic-usage/subject.ts";
-import { formatTable, yes } from "../basic-usage/table.ts";
-import type { Checks } from "../lora-integration/checks.ts";
+import type { Checks } from "../support/checks.ts";
+import { digestOfModel } from "../support/digest.ts";
+import { formatTable, yes } from "../support/table.ts";
 
 const batchSize = 60;
 
@@ -16,11 +16,11 @@ type Moment = keyof typeof moments;
 
 export async function abortInTime(subject: Subject, checks: Checks): Promise<void> {
   const { model } = subject;
-  const trained = digest(model);
+  const trained = digestOfModel(model);
   const rows: string[][] = [];
   for (const [moment, expected] of Object.entries(moments) as [Moment, number][]) {
     const { ending, batches } = await validateUntil(subject, moment);
-    const isBack = digest(model) === trained;
+    const isBack = digestOfModel(model) === trained;
     rows.push([moment, ending, String(batches), yes(isBack)]);
     checks.that(isBack, `aborted ${moment}: the model is not what it was`);
     checks.that(batches === expected, `aborted ${moment}: ${batches} batches were validated`);

@@ -12,9 +12,11 @@ import {
   surgicalTheater,
 } from "../../src/index.ts";
 import type { Subject } from "../basic-usage/subject.ts";
-import { formatTable, percent, yes } from "../basic-usage/table.ts";
-import type { Checks } from "../lora-integration/checks.ts";
-import { arraysOf, bytesOf, digestOf } from "./arrays.ts";
+import { bytesOf } from "../support/array-bytes.ts";
+import type { Checks } from "../support/checks.ts";
+import { digestOf } from "../support/digest.ts";
+import { formatTable, percent, yes } from "../support/table.ts";
+import { arraysOf } from "./arrays.ts";
 
 const techniques = ["copy", "reversible"] as const;
 

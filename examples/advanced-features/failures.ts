@@ -2,11 +2,11 @@
 import * as tf from "@tensorflow/tfjs";
 // In a project of your own: from "surgical-theater/tfjs".
 import { custom, scale, SurgicalTheaterError, withTheater, withTheaterAsync } from "../../src/tfjs.ts";
-import { digest } from "../basic-usage/digest.ts";
 import type { Subject } from "../basic-usage/subject.ts";
-import { yes } from "../basic-usage/table.ts";
 import { batches } from "../digits/digits.ts";
-import type { Checks } from "../lora-integration/checks.ts";
+import type { Checks } from "../support/checks.ts";
+import { digestOfModel } from "../support/digest.ts";
+import { yes } from "../support/table.ts";
 
 const all = { modification: scale(0.5), layers: "all" } as const;
 
@@ -20,9 +20,9 @@ interface Failure {
 export async function failInAllWays(subject: Subject, checks: Checks): Promise<void> {
   const { model } = subject;
   for (const { what, expected, run } of failuresOf(subject, checks)) {
-    const before = digest(model);
+    const before = digestOfModel(model);
     const error = await thrownBy(run);
-    const isBack = digest(model) === before;
+    const isBack = digestOfModel(model) === before;
     const code = error instanceof SurgicalTheaterError ? error.code : undefined;
     console.log(`${what}
 ${wrapped(`${error.name}${code === undefined ? "" : ` (${code})`}: ${error.message}`)}
@@ -33,7 +33,7 @@ ${wrapped(`${error.name}${code === undefined ? "" : ` (${code})`}: ${error.messa
 }
 
 function failuresOf({ model, training, validate }: Subject, checks: Checks): readonly Failure[] {
-  const trained = digest(model);
+  const trained = digestOfModel(model);
   return [
     {
       what: "The validation throws, in the middle of the theater",
@@ -41,7 +41,7 @@ function failuresOf({ model, training, validate }: Subject, checks: Checks): rea
       run: () =>
         withTheater(model, all, () => {
           validate();
-          checks.that(digest(model) !== trained, "nothing was modified before the validation threw");
+          checks.that(digestOfModel(model) !== trained, "nothing was modified before the validation threw");
           throw new RangeError("label 10 is not a digit");
         }),
     },
@@ -53,7 +53,7 @@ function failuresOf({ model, training, validate }: Subject, checks: Checks): rea
         const modification = custom((weight: tf.Tensor) => {
           calls++;
           if (calls < 3) return tf.neg(weight);
-          checks.that(digest(model) !== trained, "nothing was modified before the function threw");
+          checks.that(digestOfModel(model) !== trained, "nothing was modified before the function threw");
           throw new Error("no delta for this one");
         });
         return withTheater(model, { ...all, modification }, validate);

@@ -1,10 +1,10 @@
 /** Two theaters, one inside the other, of which the outer one is closed first. */
 // In a project of your own: from "surgical-theater/tfjs".
 import { disable, scale, surgicalTheater, withTheater } from "../../src/tfjs.ts";
-import { digest } from "../basic-usage/digest.ts";
 import type { Subject } from "../basic-usage/subject.ts";
-import { formatTable } from "../basic-usage/table.ts";
-import type { Checks } from "../lora-integration/checks.ts";
+import type { Checks } from "../support/checks.ts";
+import { digestOfModel } from "../support/digest.ts";
+import { formatTable } from "../support/table.ts";
 
 const scaled = { modification: scale(0.5), layers: "all" } as const;
 const withoutBlock = { modification: disable(), layers: "block_*" } as const;
@@ -15,7 +15,7 @@ interface Look {
 }
 
 export function closeOutOfOrder({ model, validate }: Subject, checks: Checks): void {
-  const look = (): Look => ({ loss: validate().loss, weights: digest(model) });
+  const look = (): Look => ({ loss: validate().loss, weights: digestOfModel(model) });
   const alone = withTheater(model, withoutBlock, look);
 
   const none = look();

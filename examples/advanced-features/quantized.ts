@@ -3,10 +3,11 @@
 import { formatBytes, noise, quantize, scale, surgicalTheater, withTheater } from "../../src/index.ts";
 import { decodeQuantized, encodeQuantized } from "../../src/quantized.ts";
 import type { Subject } from "../basic-usage/subject.ts";
-import { formatTable, percent, yes } from "../basic-usage/table.ts";
-import type { Checks } from "../lora-integration/checks.ts";
 import { digest } from "../quantized/validate.ts";
-import { arraysOf, digestOf } from "./arrays.ts";
+import type { Checks } from "../support/checks.ts";
+import { digestOf } from "../support/digest.ts";
+import { formatTable, percent, yes } from "../support/table.ts";
+import { arraysOf } from "./arrays.ts";
 
 const name = "hidden/kernel";
 const format = "bnb-nf4";

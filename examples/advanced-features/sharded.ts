@@ -3,9 +3,10 @@
 import { flatPadded, noise, sharded, solo, withTheater } from "../../src/distributed.ts";
 import { withTheater as withTheaterOnArrays } from "../../src/index.ts";
 import type { Subject } from "../basic-usage/subject.ts";
-import { yes } from "../basic-usage/table.ts";
-import type { Checks } from "../lora-integration/checks.ts";
-import { type Arrays, arraysOf, digestOf } from "./arrays.ts";
+import type { Checks } from "../support/checks.ts";
+import { digestOf } from "../support/digest.ts";
+import { yes } from "../support/table.ts";
+import { type Arrays, arraysOf } from "./arrays.ts";
 
 export function modifyShards({ model }: Subject, checks: Checks): void {
   const [parts, whole] = [arraysOf(model), arraysOf(model)];

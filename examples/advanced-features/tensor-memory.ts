@@ -3,8 +3,8 @@ import * as tf from "@tensorflow/tfjs";
 // In a project of your own: from "surgical-theater/tfjs".
 import { formatBytes, interpolate, scale } from "../../src/tfjs.ts";
 import type { Subject } from "../basic-usage/subject.ts";
-import { formatTable } from "../basic-usage/table.ts";
-import type { Checks } from "../lora-integration/checks.ts";
+import type { Checks } from "../support/checks.ts";
+import { formatTable } from "../support/table.ts";
 import { tryWays, type View, type Way } from "./ways.ts";
 
 const factor = 0.9;

@@ -1,9 +1,9 @@
 /** Part 3: which layers matter. Each is disabled in turn. */
 // In a project of your own: from "surgical-theater/tfjs".
 import { disable, formatBytes, planTheater, type Receipt, withTheater } from "../../src/tfjs.ts";
-import type { Checks } from "../lora-integration/checks.ts";
+import type { Checks } from "../support/checks.ts";
+import { formatTable, percent } from "../support/table.ts";
 import type { Subject } from "./subject.ts";
-import { formatTable, percent } from "./table.ts";
 
 export function rankLayers({ model, validate }: Subject, checks: Checks): void {
   const plain = validate();

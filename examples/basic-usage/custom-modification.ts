@@ -2,10 +2,10 @@
 import * as tf from "@tensorflow/tfjs";
 // In a project of your own: from "surgical-theater/tfjs".
 import { type Custom, custom, withTheater } from "../../src/tfjs.ts";
-import type { Checks } from "../lora-integration/checks.ts";
-import { digest } from "./digest.ts";
+import type { Checks } from "../support/checks.ts";
+import { digestOfModel } from "../support/digest.ts";
+import { formatTable, percent } from "../support/table.ts";
 import type { Score, Subject } from "./subject.ts";
-import { formatTable, percent } from "./table.ts";
 
 const decay = 0.2;
 const limit = 0.15;
@@ -25,7 +25,10 @@ const clipped = custom(
 export function modifyAsYouLike({ model, validate }: Subject, checks: Checks): void {
   const plain = validate();
   const show = (modification: Custom<tf.Tensor>): Score & { readonly shown: string } =>
-    withTheater(model, { modification, layers: "all" }, () => ({ ...validate(), shown: digest(model) }));
+    withTheater(model, { modification, layers: "all" }, () => ({
+      ...validate(),
+      shown: digestOfModel(model),
+    }));
   const [asDelta, asValue, clip] = [show(delta), show(value), show(clipped)];
 
   console.log(

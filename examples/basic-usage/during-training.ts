@@ -2,10 +2,10 @@
 // In a project of your own: from "surgical-theater/tfjs".
 import { interpolate, type Receipt, withTheater } from "../../src/tfjs.ts";
 import { createModel } from "../digits/model.ts";
-import type { Checks } from "../lora-integration/checks.ts";
-import { digest } from "./digest.ts";
+import type { Checks } from "../support/checks.ts";
+import { digestOfModel } from "../support/digest.ts";
+import { formatTable, percent, yes } from "../support/table.ts";
 import type { Score, Subject } from "./subject.ts";
-import { formatTable, percent, yes } from "./table.ts";
 import { train } from "./training.ts";
 
 const steps = 50;
@@ -29,7 +29,7 @@ export async function validateDuringTraining(subject: Subject, checks: Checks): 
   await train(model, training, steps, (step, trainingLoss) => {
     ema.update();
     if (step % validateEvery !== 0) return;
-    const before = digest(model);
+    const before = digestOfModel(model);
     const receipts: Receipt[] = [];
     const onReceipt = (receipt: Receipt): void => void receipts.push(receipt);
 
@@ -39,14 +39,14 @@ export async function validateDuringTraining(subject: Subject, checks: Checks): 
     // The averages take the place of the weights, without a copy.
     const averaged = withTheater(model, { modification: interpolate(ema.weights), onReceipt }, validate);
 
-    const isSame = digest(model) === before;
+    const isSame = digestOfModel(model) === before;
     rounds.push({ step, trainingLoss, plain, guarded, averaged, receipts, isSame });
   });
 
   // The same training without any validation.
   const other = createModel();
   await train(other, training, steps);
-  const [validated, undisturbed] = [digest(model), digest(other)];
+  const [validated, undisturbed] = [digestOfModel(model), digestOfModel(other)];
   other.dispose();
 
   const receipts = rounds.flatMap(({ receipts }) => receipts);

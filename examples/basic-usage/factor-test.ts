@@ -1,9 +1,9 @@
 /** Part 2: how sensitive the model is to the size of its weights. One validation for each factor. */
 // In a project of your own: from "surgical-theater/tfjs".
 import { scale, withTheater } from "../../src/tfjs.ts";
-import type { Checks } from "../lora-integration/checks.ts";
+import type { Checks } from "../support/checks.ts";
+import { formatTable, percent } from "../support/table.ts";
 import type { Subject } from "./subject.ts";
-import { formatTable, percent } from "./table.ts";
 
 const factors = [0.5, 0.75, 0.9, 1, 1.1, 1.25, 1.5];
 

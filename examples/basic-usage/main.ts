@@ -7,8 +7,8 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
-import "../digits/convolution-gradient.ts";
-import { Checks } from "../lora-integration/checks.ts";
+import { Checks } from "../support/checks.ts";
+import "../support/convolution-gradient.ts";
 import { rankLayers } from "./ablation.ts";
 import { modifyAsYouLike } from "./custom-modification.ts";
 import { validateDuringTraining } from "./during-training.ts";

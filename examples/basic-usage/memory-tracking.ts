@@ -12,10 +12,10 @@ import {
   surgicalTheater,
 } from "../../src/tfjs.ts";
 import { startMeter } from "../../tests/support/meter.ts";
-import type { Checks } from "../lora-integration/checks.ts";
+import type { Checks } from "../support/checks.ts";
+import { formatTable, percent } from "../support/table.ts";
 import { deepCopy } from "./copies.ts";
 import type { Subject } from "./subject.ts";
-import { formatTable, percent } from "./table.ts";
 
 /** Bytes at each stage of one theater. */
 interface Track {

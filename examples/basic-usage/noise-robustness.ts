@@ -1,9 +1,10 @@
 /** Part 4: how much noise on its weights the model bears. Several seeds for each level, for their mean and spread. */
 // In a project of your own: from "surgical-theater/tfjs".
 import { noise, withTheater } from "../../src/tfjs.ts";
-import type { Checks } from "../lora-integration/checks.ts";
+import type { Checks } from "../support/checks.ts";
+import { deviation, mean } from "../support/statistics.ts";
+import { formatTable, percent } from "../support/table.ts";
 import type { Subject } from "./subject.ts";
-import { formatTable, percent } from "./table.ts";
 
 /** In standard deviations of each parameter. */
 const levels = [0.05, 0.1, 0.2, 0.4];
@@ -17,7 +18,7 @@ export function testRobustness({ model, validate }: Subject, checks: Checks): vo
   const plain = validate();
   const trials = levels.map((std) => {
     const losses = seeds.map((seed) => lossUnder(std, seed));
-    return { std, losses, mean: meanOf(losses), spread: spreadOf(losses) };
+    return { std, losses, mean: mean(losses), spread: deviation(losses) };
   });
 
   console.log(
@@ -39,15 +40,4 @@ export function testRobustness({ model, validate }: Subject, checks: Checks): vo
     ({ mean, spread }) => mean > trials[0]!.mean && spread > trials[0]!.spread,
     "more noise than the least does not show",
   );
-}
-
-function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, each) => sum + each, 0) / values.length;
-}
-
-/** The standard deviation of a sample. */
-function spreadOf(values: readonly number[]): number {
-  const mean = meanOf(values);
-  const squares = values.reduce((sum, each) => sum + (each - mean) ** 2, 0);
-  return Math.sqrt(squares / (values.length - 1));
 }

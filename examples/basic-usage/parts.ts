@@ -1,9 +1,9 @@
 /** Runs the parts of an example one after the other, and sees to it that each leaves the model as it was. */
 import * as tf from "@tensorflow/tfjs";
-import type { Checks } from "../lora-integration/checks.ts";
-import { digest } from "./digest.ts";
+import type { Checks } from "../support/checks.ts";
+import { digestOfModel } from "../support/digest.ts";
+import { yes } from "../support/table.ts";
 import type { Subject } from "./subject.ts";
-import { yes } from "./table.ts";
 
 /** Prints what it finds, and checks it. */
 export type Part = (subject: Subject, checks: Checks) => void | Promise<void>;
@@ -15,14 +15,14 @@ export async function runParts(
   checks: Checks,
 ): Promise<void> {
   const { model } = subject;
-  const trained = digest(model);
+  const trained = digestOfModel(model);
   for (const [title, part] of Object.entries(parts)) {
     console.log(`\n${title}\n`);
     const { numTensors } = tf.memory();
     await part(subject, checks);
 
     // The library says that all bits are back. This does not ask it.
-    const now = digest(model);
+    const now = digestOfModel(model);
     const left = tf.memory().numTensors - numTensors;
     console.log(
       `\nBits      as trained: ${yes(now === trained)}, ${now.slice(0, 8)}; ${left} tensors left behind`,
@@ -32,5 +32,5 @@ export async function runParts(
   }
   console.log(`
 SHA-256   of all weights: ${trained} before
-                          ${digest(model)} after all this`);
+                          ${digestOfModel(model)} after all this`);
 }

@@ -1,5 +1,5 @@
 /** The digits of `../digits`, fetched. */
-import { parseDigits } from "../digits/digits.ts";
+import { parseDigits } from "../support/digits.ts";
 
 /** All digits as numbers, in an order that is the same each time. */
 export async function fetchDigits(): Promise<readonly (readonly number[])[]> {

@@ -25,7 +25,7 @@ const repetitions = 3;
 
 setWasmPaths("./");
 // For training on wasm. Not imported for its effect alone: package.json says that modules here have none.
-await import("../digits/convolution-gradient.ts");
+await import("../support/convolution-gradient.ts");
 
 const [progress, state, log] = ["progress", "#state", "#log"].map((name) => document.querySelector(name)) as [
   HTMLProgressElement,

@@ -4,18 +4,19 @@
  *
  * Run it with `npm run demo`. It fails if the model does not learn, or does not come back bit for bit.
  */
-import { setImmediate } from "node:timers/promises";
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
-import "./convolution-gradient.ts";
 // In a project of your own: from "surgical-theater/tfjs".
 import { Ema, formatBytes, planTheater, type Receipt, withTheater } from "../../src/tfjs.ts";
+import { Checks } from "../support/checks.ts";
+import "../support/convolution-gradient.ts";
+import { Progress } from "../support/progress.ts";
+import { percent } from "../support/table.ts";
 import { batches } from "./digits.ts";
 import { loadDigits } from "./load.ts";
 import { createModel } from "./model.ts";
-import { percent, Progress } from "./progress.ts";
 import { type Round, validateAll, type Validation } from "./rounds.ts";
-import { failures, formatProof, formatViews } from "./summary.ts";
+import { checkRounds, formatProof, formatViews } from "./summary.ts";
 import { optionsFor, type View } from "./views.ts";
 
 const steps = 300;
@@ -54,21 +55,21 @@ console.log(
 const begin = performance.now();
 const rounds: Round[] = [];
 {
-  using progress = new Progress(steps);
+  using progress = new Progress("digits", steps);
+  let accuracies = "not validated yet";
   for (let step = 1; step <= steps; step++) {
     const { images, labels } = batch.next().value;
     const loss = (await model.trainOnBatch(images, labels)) as number;
     tf.dispose([images, labels]);
     ema.update(); // Added to an ordinary training loop (1): the average follows each step.
-    progress.update(step, { loss });
 
     if (step % validateEvery === 0) {
       rounds.push(validateAll(model, validateAs)); // Added (2): before, this was `accuracy()`.
       const { plain, EMA } = rounds.at(-1)!.validations;
-      progress.update(step, { plain: plain.accuracy, ema: EMA.accuracy });
+      accuracies = `plain ${percent(plain.accuracy)}  EMA ${percent(EMA.accuracy)}`;
     }
-    // TensorFlow.js never waits for anything on wasm; this lets timers run, and Ctrl-C through.
-    await setImmediate();
+    // It also lets timers run, and Ctrl-C through.
+    await progress.update(step, `loss ${loss.toFixed(3)}  ${accuracies}`);
   }
 }
 const ms = performance.now() - begin;
@@ -85,6 +86,6 @@ Tensors   ${tf.memory().numTensors} at the end, ${leaked} left behind by ${round
 ${formatProof(rounds)}
 Time      ${(ms / 1000).toFixed(1)} s, of which validations took ${percent(share)}`);
 
-const wrong = failures(rounds, leastAccuracy);
-for (const each of wrong) console.error(`Failed: ${each}`);
-if (wrong.length > 0) process.exitCode = 1;
+const checks = new Checks();
+checkRounds(checks, rounds, leastAccuracy);
+checks.report();

@@ -1,7 +1,7 @@
 /** Rounds of validations, and the evidence that they leave a model alone. */
-import { createHash } from "node:crypto";
 import * as tf from "@tensorflow/tfjs";
 import type { Plan, Receipt } from "../../src/tfjs.ts";
+import { digestOfModel } from "../support/digest.ts";
 import { type View, views } from "./views.ts";
 
 /** What one validation found, what the library planned for it, and its receipt. */
@@ -25,18 +25,11 @@ export interface Round {
 /** Validates every view with `validateAs`, and looks at the weights of `model` before and after. */
 export function validateAll(model: tf.LayersModel, validateAs: (view: View) => Validation): Round {
   const tensors = tf.memory().numTensors;
-  const before = digest(model);
+  const before = digestOfModel(model);
   const begin = performance.now();
   const validations = Object.fromEntries(
     views.map((view) => [view, validateAs(view)]),
   ) as Round["validations"];
   const ms = performance.now() - begin;
-  return { validations, before, after: digest(model), leaked: tf.memory().numTensors - tensors, ms };
-}
-
-/** SHA-256 over the bytes of all weights in the model's order, moving averages of BatchNorm included. */
-function digest(model: tf.LayersModel): string {
-  const hash = createHash("sha256");
-  for (const weight of model.getWeights()) hash.update(weight.dataSync<"float32">());
-  return hash.digest("hex");
+  return { validations, before, after: digestOfModel(model), leaked: tf.memory().numTensors - tensors, ms };
 }

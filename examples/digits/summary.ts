@@ -1,6 +1,7 @@
 /** What the demo says at the end, and what it checks. */
 import { formatBytes, formatReceipt, type Receipt } from "../../src/tfjs.ts";
-import { percent } from "./progress.ts";
+import type { Checks } from "../support/checks.ts";
+import { formatTable, percent } from "../support/table.ts";
 import type { Round } from "./rounds.ts";
 import { type View, views } from "./views.ts";
 
@@ -20,7 +21,7 @@ export function formatViews(rounds: readonly Round[]): string {
     ];
   };
   const header = ["view", "modification", "final", "best", "held", "of a copy", "peak"];
-  return formatTable([header, ...views.map(rowOf)], 2);
+  return formatTable(2, [header, ...views.map(rowOf)]);
 }
 
 /** What the receipts say, and the digests that do not rely on them. */
@@ -38,31 +39,20 @@ export function formatProof(rounds: readonly Round[]): string {
   ].join("\n");
 }
 
-/** Everything that is not as it should be, in words. */
-export function failures(rounds: readonly Round[], leastAccuracy: number): readonly string[] {
-  const found: string[] = [];
+/** What must hold of all rounds. */
+export function checkRounds(checks: Checks, rounds: readonly Round[], leastAccuracy: number): void {
   for (const view of ["plain", "EMA"] as const) {
     const { accuracy } = rounds.at(-1)!.validations[view];
-    if (accuracy < leastAccuracy) {
-      found.push(`${view}: ${percent(accuracy)} accurate, less than ${percent(leastAccuracy)}`);
-    }
+    checks.that(
+      accuracy >= leastAccuracy,
+      `${view}: ${percent(accuracy)} accurate, less than ${percent(leastAccuracy)}`,
+    );
   }
-  if (receiptsOf(rounds).some(({ identical }) => !identical)) found.push("a receipt says that bits differ");
-  if (rounds.some(({ before, after }) => before !== after))
-    found.push("a round changed the digest of the weights");
-  if (rounds.some(({ leaked }) => leaked !== 0)) found.push("a round left tensors behind");
-  return found;
+  checks.each(receiptsOf(rounds), ({ identical }) => identical, "a receipt says that bits differ");
+  checks.each(rounds, ({ before, after }) => before === after, "a round changed the digest of the weights");
+  checks.each(rounds, ({ leaked }) => leaked === 0, "a round left tensors behind");
 }
 
 function receiptsOf(rounds: readonly Round[]): readonly Receipt[] {
   return rounds.flatMap(({ validations }) => views.map((view) => validations[view].receipt));
-}
-
-/** Columns as wide as their widest cell: text to the left, figures to the right. */
-function formatTable(rows: readonly (readonly string[])[], textColumns: number): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const line = (row: readonly string[]): string =>
-    row.map((cell, i) => (i < textColumns ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ");
-  const [header, ...body] = rows.map(line);
-  return [header, widths.map((width) => "─".repeat(width)).join("  "), ...body].join("\n");
 }

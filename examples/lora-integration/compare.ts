@@ -9,6 +9,7 @@ import {
 } from "@jax-js/jax";
 // In a project of your own: from "surgical-theater/jax".
 import { surgicalTheater } from "../../src/jax.ts";
+import { median } from "../support/statistics.ts";
 import type { Gpt } from "./gpt.ts";
 import type { LiveBytes } from "./live-bytes.ts";
 import { type Adapter, merge } from "./lora.ts";
@@ -98,17 +99,14 @@ async function measure(make: () => Promise<Merged>, live: LiveBytes): Promise<Wa
 }
 
 function medians(runs: readonly Way[]): Way {
-  const median = (key: keyof Way): number => {
-    const sorted = runs.map((run) => run[key]).sort((a, b) => a - b);
-    return sorted[Math.floor(sorted.length / 2)]!;
-  };
+  const medianOf = (key: keyof Way): number => median(runs.map((run) => run[key]));
   const { loss } = runs[0]!;
   return {
     loss: runs.every((run) => run.loss === loss) ? loss : NaN,
-    heldBytes: median("heldBytes"),
-    peakBytes: median("peakBytes"),
-    mergeMs: median("mergeMs"),
-    ms: median("ms"),
+    heldBytes: medianOf("heldBytes"),
+    peakBytes: medianOf("peakBytes"),
+    mergeMs: medianOf("mergeMs"),
+    ms: medianOf("ms"),
     leftBytes: Math.max(...runs.map((run) => run.leftBytes)),
   };
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { type Array as JaxArray, numpy as np } from "@jax-js/jax";
-import { randomNumbers } from "../digits/random.ts";
+import { randomNumbers } from "../support/random.ts";
 
 /** Characters and those that follow them, both int32 `[size, length]`. Whoever asks for one gives it away. */
 export type Batch = readonly [characters: JaxArray, next: JaxArray];

@@ -13,8 +13,8 @@ import { parseArgs } from "node:util";
 import { type Array as JaxArray, tree } from "@jax-js/jax";
 // In a project of your own: from "surgical-theater/jax".
 import { formatBytes, formatReceipt, withTheater } from "../../src/jax.ts";
+import { Checks } from "../support/checks.ts";
 import { haveSameBits, loadAdapter, saveAdapter } from "./adapter-files.ts";
-import { Checks } from "./checks.ts";
 import { compare } from "./compare.ts";
 import { evenBatch, loadTexts } from "./data.ts";
 import { createGpt, lossOf } from "./gpt.ts";

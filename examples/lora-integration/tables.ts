@@ -1,17 +1,16 @@
 /** What the example prints. */
 // In a project of your own: from "surgical-theater/jax".
 import { formatBytes } from "../../src/jax.ts";
+import { formatTable, yes } from "../support/table.ts";
 import type { Way } from "./compare.ts";
 import type { Trial } from "./sweep.ts";
 import type { Round } from "./validate.ts";
-
-const yes = (holds: boolean): string => (holds ? "yes" : "NO");
 
 /** To the last digit: two losses that are printed alike are the same number. */
 const exact = (loss: number): string => String(loss);
 
 export function formatRounds(rounds: readonly Round[]): string {
-  return formatTable([
+  return formatTable(1, [
     [
       "step",
       "training loss",
@@ -34,7 +33,7 @@ export function formatRounds(rounds: readonly Round[]): string {
 }
 
 export function formatWays(ways: Readonly<Record<string, Way>>): string {
-  return formatTable([
+  return formatTable(1, [
     ["", "held", "peak, evaluation included", "merging and freeing", "whole validation"],
     ...Object.entries(ways).map(([name, { heldBytes, peakBytes, mergeMs, ms }]) => [
       name,
@@ -47,7 +46,7 @@ export function formatWays(ways: Readonly<Record<string, Way>>): string {
 }
 
 export function formatTrials(trials: readonly Trial[]): string {
-  return formatTable([
+  return formatTable(1, [
     ["strength", "in a theater", "in an overlay", "equal", "theater took", "overlay took"],
     ...trials.map(({ strength, inTheater, inOverlay, theaterMs, overlayMs }) => [
       String(strength),
@@ -58,13 +57,4 @@ export function formatTrials(trials: readonly Trial[]): string {
       `${overlayMs.toFixed(0)} ms`,
     ]),
   ]);
-}
-
-/** Columns as wide as their widest cell: the first to the left, the others to the right. */
-function formatTable(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const line = (row: readonly string[]): string =>
-    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ");
-  const [header, ...body] = rows.map(line);
-  return [header, widths.map((width) => "─".repeat(width)).join("  "), ...body].join("\n");
 }

@@ -1,11 +1,11 @@
 /** The two trainings: of the base, and of the adapter on it. */
 import { tree } from "@jax-js/jax";
+import { Progress } from "../support/progress.ts";
 import { Training } from "./adam.ts";
 import { randomBatches, type Text } from "./data.ts";
 import type { Gpt, Loss } from "./gpt.ts";
 import type { LiveBytes } from "./live-bytes.ts";
 import { type Adapter, adapterLoss } from "./lora.ts";
-import { Progress } from "./progress.ts";
 import type { Round, Validation } from "./validate.ts";
 
 /** Characters that a model sees at a time, and how many such parts there are in a batch. */

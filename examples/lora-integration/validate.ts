@@ -1,8 +1,8 @@
 /** Validations with the adapter merged: in a theater, and for comparison inside the compiled function. */
-import { createHash } from "node:crypto";
 import { type Array as JaxArray, jit, type OwnedFunction, tree } from "@jax-js/jax";
 // In a project of your own: from "surgical-theater/jax".
 import { type Lora, lora, type Receipt, withTheater } from "../../src/jax.ts";
+import { digestOf } from "../support/digest.ts";
 import type { Batch } from "./data.ts";
 import type { Gpt, Loss } from "./gpt.ts";
 import type { LiveBytes } from "./live-bytes.ts";
@@ -90,7 +90,5 @@ export class Validation implements Disposable {
 
 /** SHA-256 over the bytes of all arrays. */
 export function digest(params: Gpt): string {
-  const hash = createHash("sha256");
-  for (const array of tree.leaves<JaxArray>(params)) hash.update(array.ref.dataSync());
-  return hash.digest("hex");
+  return digestOf(...tree.leaves<JaxArray>(params).map((array) => array.ref.dataSync()));
 }

@@ -1,5 +1,5 @@
 /** A LoRA adapter: `w + alpha / loraRank · b · a`, beside weights that stay as they are. */
-import { randomNumbers } from "../digits/random.ts";
+import { randomNumbers } from "../support/random.ts";
 
 export const loraRank = 4;
 export const alpha = 8;

@@ -1,5 +1,5 @@
 /** What must hold of every validation, whatever the format. */
-import type { Checks } from "../lora-integration/checks.ts";
+import type { Checks } from "../support/checks.ts";
 import type { Memory } from "./memory.ts";
 import type { Score } from "./model.ts";
 import type { Validation } from "./validate.ts";

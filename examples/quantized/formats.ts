@@ -7,7 +7,7 @@ import {
   type QuantizedFormat,
   quantizedFormats,
 } from "../../src/quantized.ts";
-import type { Digits } from "./data.ts";
+import type { Digits } from "../support/digits.ts";
 import { evaluate, type FloatTensor, layersOf, type Model, type Score } from "./model.ts";
 
 /** What a format costs. */

@@ -1,5 +1,5 @@
 /** Back through the classifier: from its mistakes to gradients of weights and biases. */
-import { classes, type Digits } from "./data.ts";
+import { classes, type Digits } from "../support/digits.ts";
 import { forward, type Layer, type LayerName, type Layers, softmax } from "./model.ts";
 
 export interface LayerGradients {

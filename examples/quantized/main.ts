@@ -10,15 +10,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 // In a project of your own: from "surgical-theater".
 import { formatBytes } from "../../src/index.ts";
-import { Checks } from "../lora-integration/checks.ts";
+import { Checks } from "../support/checks.ts";
+import { loadDigits } from "../support/load-digits.ts";
+import { percent } from "../support/table.ts";
 import { loraRank } from "./adapter.ts";
-import { loadDigits, shifted } from "./data.ts";
+import { shifted } from "./data.ts";
 import { areEqual, checkMemory, checkValidation, checkValidations } from "./expectations.ts";
 import { bitsandbytes, gguf, rewritten } from "./files.ts";
 import { costs, quantized } from "./formats.ts";
-import { memoryOf } from "./memory.ts";
+import { type Memory, memoryOf } from "./memory.ts";
 import { evaluate, layersOf, type Model } from "./model.ts";
-import { formatCosts, formatMemory, formatMerged, formatValidations, percent } from "./tables.ts";
+import { formatCosts, formatMemory, formatMerged, formatValidations } from "./tables.ts";
 import { trainAdapter, trainModel } from "./train.ts";
 import { digest, validate, type Validation } from "./validate.ts";
 import { type View, viewsFor } from "./views.ts";
@@ -30,7 +32,7 @@ const { training, heldOut } = loadDigits();
 const data = { upright: heldOut, shifted: shifted(heldOut) };
 
 // 1. A model in float32, and what it would cost to quantize it.
-const floats = trainModel(training, steps);
+const floats = await trainModel(training, steps);
 const count = Object.values(floats).reduce((sum, { data }) => sum + data.length, 0);
 const plain = evaluate(layersOf(floats), heldOut);
 const allCosts = costs(floats, heldOut);
@@ -49,14 +51,15 @@ checks.each(
 );
 
 // 2. The model in NF4 and in Q4_0: an adapter for digits that are shifted, and all validations.
-function validateAll(name: string, model: Model): readonly View[] {
-  const adapter = trainAdapter(model, name, shifted(training), adapterSteps);
+async function validateAll(name: string, model: Model): Promise<readonly View[]> {
+  const adapter = await trainAdapter(model, name, shifted(training), adapterSteps);
   const beside = evaluate(layersOf(model, adapter), data.shifted);
   const views = viewsFor(adapter);
   const validations = views.map((view) => validate(model, view, data));
-  const memory = views
-    .filter(({ options }) => options.modification !== undefined)
-    .map((view) => memoryOf(model, view));
+  const memory: Memory[] = [];
+  for (const view of views) {
+    if (view.options.modification !== undefined) memory.push(await memoryOf(model, view));
+  }
   const { before } = validations[0]!.digests;
   console.log(`
 ${name.padEnd(8)}  a LoRA adapter of rank ${loraRank}, ${adapterSteps} steps on digits shifted by a pixel: beside the quantized weights,
@@ -76,8 +79,8 @@ SHA-256   of codes, scales and biases: ${before} before
   return views;
 }
 const [nf4, q4] = [quantized(floats, "bnb-nf4"), quantized(floats, "gguf-q4_0")];
-const nf4Views = validateAll("NF4", nf4);
-const q4Views = validateAll("Q4_0", q4);
+const nf4Views = await validateAll("NF4", nf4);
+const q4Views = await validateAll("Q4_0", q4);
 
 // 3. The other formats, with the adapter that was trained for NF4.
 const others: Record<string, readonly Validation[]> = {};

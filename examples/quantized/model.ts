@@ -5,8 +5,8 @@
 // In a project of your own: from "surgical-theater/formats" and "surgical-theater/quantized".
 import type { FileTensor } from "../../src/formats.ts";
 import { decodeBlocks, decodeQuantized, type QuantizedParameter } from "../../src/quantized.ts";
+import { classes, type Digits } from "../support/digits.ts";
 import { type Adapter, addLowRank, type Factors } from "./adapter.ts";
-import { classes, type Digits } from "./data.ts";
 
 export const layerNames = ["stem", "block", "digit"] as const;
 export type LayerName = (typeof layerNames)[number];

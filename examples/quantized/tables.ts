@@ -1,13 +1,13 @@
 /** What the example prints. */
 // In a project of your own: from "surgical-theater".
 import { formatBytes } from "../../src/index.ts";
+import { median } from "../support/statistics.ts";
+import { formatTable, percent, yes } from "../support/table.ts";
 import { areEqual, cameBack } from "./expectations.ts";
 import type { Cost } from "./formats.ts";
 import type { Memory } from "./memory.ts";
 import type { Score } from "./model.ts";
 import type { Validation } from "./validate.ts";
-
-export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 const accuracyAndLoss = ({ accuracy, loss }: Score): string => `${percent(accuracy)}, ${loss.toFixed(4)}`;
 
@@ -21,7 +21,7 @@ export function formatCosts(costs: readonly Cost[]): string {
       percent(found.accuracy),
       String(said.loss),
       String(found.loss),
-      areEqual(said, found) ? "yes" : "NO",
+      yes(areEqual(said, found)),
     ]),
   ]);
 }
@@ -39,10 +39,6 @@ function formatRealised({ realised }: Validation): readonly [error: string, move
   const error = all.map(({ relativeError }) => relativeError);
   const moved = all.map(({ movedCodes }) => 100 * movedCodes);
   return [range(error, 2), `${range(moved, 0)} %`];
-}
-
-function median(values: readonly number[]): string {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!.toFixed(1);
 }
 
 /** How often all bytes came back, of how many theaters. */
@@ -65,6 +61,8 @@ export function formatValidations(validations: readonly Validation[]): string {
     ],
     ...validations.map((validation) => {
       const { view, shown, asked, receipts } = validation;
+      const medianOf = (key: "openMs" | "closeMs"): string =>
+        median(receipts.map((receipt) => receipt[key])).toFixed(1);
       return [
         view.digits,
         view.name,
@@ -72,7 +70,7 @@ export function formatValidations(validations: readonly Validation[]): string {
         accuracyAndLoss(asked),
         ...formatRealised(validation),
         formatBytes(receipts[0]!.heldBytes),
-        `${median(receipts.map(({ openMs }) => openMs))} / ${median(receipts.map(({ closeMs }) => closeMs))}`,
+        `${medianOf("openMs")} / ${medianOf("closeMs")}`,
         formatBack(validation),
       ];
     }),
@@ -90,7 +88,7 @@ export function formatMerged(models: Readonly<Record<string, readonly Validation
         accuracyAndLoss(merged.shown),
         accuracyAndLoss(merged.asked),
         ...formatRealised(merged),
-        validations.every(cameBack) ? "yes" : "NO",
+        yes(validations.every(cameBack)),
       ];
     }),
   ]);
@@ -104,13 +102,4 @@ export function formatMemory(memory: readonly Memory[]): string {
       ...[planned, measured, packed, floats].map(formatBytes),
     ]),
   ]);
-}
-
-/** Columns as wide as their widest cell: text to the left, figures to the right. */
-function formatTable(textColumns: number, rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const line = (row: readonly string[]): string =>
-    row.map((cell, i) => (i < textColumns ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ");
-  const [header, ...body] = rows.map(line);
-  return [header, widths.map((width) => "─".repeat(width)).join("  "), ...body].join("\n");
 }

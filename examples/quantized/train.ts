@@ -1,10 +1,11 @@
 /** The two trainings: of a float32 model, and of an adapter beside a quantized one. */
-import { randomNumbers } from "../digits/random.ts";
+import { classes, type Digits, pixels } from "../support/digits.ts";
+import { Progress } from "../support/progress.ts";
+import { randomNumbers } from "../support/random.ts";
 import { type Adapter, createFactors, factorGradients } from "./adapter.ts";
-import { batches, classes, type Digits, pixels } from "./data.ts";
+import { batches } from "./data.ts";
 import { lossAndGradients } from "./gradients.ts";
 import { type FloatTensor, type LayerName, layerNames, layersOf, type Model } from "./model.ts";
-import { progressOf } from "./progress.ts";
 
 const features = 256;
 const shapes: Readonly<Record<LayerName, readonly [outputs: number, inputs: number]>> = {
@@ -61,8 +62,8 @@ function learningRate(step: number, steps: number, highest: number): number {
 }
 
 /** Trains a model from scratch. */
-export function trainModel(digits: Digits, steps: number): Record<string, FloatTensor> {
-  const progress = progressOf("float32", steps);
+export async function trainModel(digits: Digits, steps: number): Promise<Record<string, FloatTensor>> {
+  using progress = new Progress("float32", steps);
   const model = createModel(1);
   const layers = layersOf(model);
   const batch = batches(digits, batchSize, 2);
@@ -74,14 +75,19 @@ export function trainModel(digits: Digits, steps: number): Record<string, FloatT
       [model[`${name}.bias`]!.data, gradients[name].bias] as const,
     ]);
     adam.step(learningRate(step, steps, 2e-3), pairs);
-    progress(step, loss);
+    await progress.update(step, `loss ${loss.toFixed(3)}`);
   }
   return model;
 }
 
 /** Trains an adapter for stem and block. The model, whose weights are decoded as they are needed, stays as it is. */
-export function trainAdapter(model: Model, name: string, digits: Digits, steps: number): Adapter {
-  const progress = progressOf(`LoRA on ${name}`, steps);
+export async function trainAdapter(
+  model: Model,
+  name: string,
+  digits: Digits,
+  steps: number,
+): Promise<Adapter> {
+  using progress = new Progress(`LoRA on ${name}`, steps);
   const adapted = ["stem", "block"] as const;
   const adapter = Object.fromEntries(
     adapted.map((name, i) => [`${name}.weight`, createFactors(shapes[name], 3 + i)]),
@@ -97,7 +103,7 @@ export function trainAdapter(model: Model, name: string, digits: Digits, steps: 
       return [[factors.a, a] as const, [factors.b, b] as const];
     });
     adam.step(learningRate(step, steps, 2e-3), pairs);
-    progress(step, loss);
+    await progress.update(step, `loss ${loss.toFixed(3)}`);
   }
   return adapter;
 }

@@ -1,8 +1,8 @@
 /** Validations of a quantized model under theaters, and the evidence that it comes back. */
-import { createHash } from "node:crypto";
 // In a project of your own: from "surgical-theater".
 import { type Receipt, type Report, surgicalTheater, withTheater } from "../../src/index.ts";
-import type { Digits } from "./data.ts";
+import { digestOf } from "../support/digest.ts";
+import type { Digits } from "../support/digits.ts";
 import { dequantized, evaluate, layersOf, type Model, type Score } from "./model.ts";
 import type { View } from "./views.ts";
 
@@ -69,12 +69,10 @@ function distance(one: Float32Array, other: Float32Array): number {
 
 /** SHA-256 over the bytes of all arrays of a model: floats, codes, scales and state. */
 export function digest(model: Model): string {
-  const hash = createHash("sha256");
-  const add = (value: unknown): void => {
-    if (ArrayBuffer.isView(value))
-      hash.update(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
-    else if (typeof value === "object" && value !== null) Object.values(value).forEach(add);
-  };
-  add(model);
-  return hash.digest("hex");
+  return digestOf(...arraysIn(model));
+}
+
+function arraysIn(value: unknown): readonly ArrayBufferView[] {
+  if (ArrayBuffer.isView(value)) return [value];
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(arraysIn) : [];
 }

@@ -57,7 +57,3 @@ export function play(
     balanced: isBalanced(state) ? steps.length : steps.length - 1,
   }));
 }
-
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, each) => sum + each, 0) / values.length;
-}

@@ -1,5 +1,5 @@
 /** How a series of rounds shows that something goes wrong. */
-import { mean } from "./episodes.ts";
+import { mean } from "../support/statistics.ts";
 import type { Round } from "./validate.ts";
 
 /** What can be watched: the training reward, or the true return of one of the validations. */

@@ -10,11 +10,12 @@ import { parseArgs } from "node:util";
 import * as tf from "@tensorflow/tfjs";
 // In a project of your own: from "surgical-theater/tfjs".
 import { Ema } from "../../src/tfjs.ts";
-import { randomNumbers } from "../digits/random.ts";
-import { Checks } from "../lora-integration/checks.ts";
-import { Progress } from "../lora-integration/progress.ts";
+import { Checks } from "../support/checks.ts";
+import { Progress } from "../support/progress.ts";
+import { randomNumbers } from "../support/random.ts";
+import { mean } from "../support/statistics.ts";
 import { heldOutEnvironments, trainingEnvironments } from "./environment.ts";
-import { mean, play } from "./episodes.ts";
+import { play } from "./episodes.ts";
 import { alarm, watched } from "./hacking.ts";
 import { createPolicy } from "./policy.ts";
 import { reinforce } from "./reinforce.ts";

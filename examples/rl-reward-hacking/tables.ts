@@ -1,7 +1,8 @@
 /** What the example prints. */
 // In a project of your own: from "surgical-theater/tfjs".
 import { formatBytes, formatReceipt } from "../../src/tfjs.ts";
-import { mean } from "./episodes.ts";
+import { deviation, mean } from "../support/statistics.ts";
+import { formatTable, yes } from "../support/table.ts";
 import { alarm, watched } from "./hacking.ts";
 import { type Round, type Validation, validationsOf } from "./validate.ts";
 
@@ -9,7 +10,7 @@ const steps = (value: number): string => value.toFixed(0);
 const metres = (value: number): string => value.toFixed(2);
 
 export function formatRounds(rounds: readonly Round[]): string {
-  return formatTable([
+  return formatTable(0, [
     ["update", "proxy in training", "true, held out", "under noise", "averaged", "bits identical"],
     ...rounds.map((round) => {
       const { update, travelled, plain, averaged, noisy } = round;
@@ -22,7 +23,7 @@ export function formatRounds(rounds: readonly Round[]): string {
         steps(plain.balanced),
         meanAndDeviation(noisy.map(({ balanced }) => balanced)),
         steps(averaged.balanced),
-        `${isUntouched ? "yes" : "NO"}, ${plain.digests[1].slice(0, 8)}`,
+        `${yes(isUntouched)}, ${plain.digests[1].slice(0, 8)}`,
       ];
     }),
   ]);
@@ -30,9 +31,7 @@ export function formatRounds(rounds: readonly Round[]): string {
 
 /** `412 ± 31`: the mean, and the standard deviation of a sample. */
 function meanAndDeviation(values: readonly number[]): string {
-  const middle = mean(values);
-  const squares = values.reduce((sum, each) => sum + (each - middle) ** 2, 0);
-  return `${steps(middle)} ± ${steps(Math.sqrt(squares / (values.length - 1))).padStart(3)}`;
+  return `${steps(mean(values))} ± ${steps(deviation(values)).padStart(3)}`;
 }
 
 /** A line of blocks for each return, from 0 to the most that it reached, and when it gave the alarm. */
@@ -77,12 +76,4 @@ export function formatProof(rounds: readonly Round[]): string {
     `          ${noisy.at(-1)!.digests[0]} before`,
     `          ${noisy.at(-1)!.digests[1]} after`,
   ].join("\n");
-}
-
-/** Columns as wide as their widest cell, all to the right. */
-function formatTable(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const line = (row: readonly string[]): string => row.map((cell, i) => cell.padStart(widths[i]!)).join("  ");
-  const [header, ...body] = rows.map(line);
-  return [header, widths.map((width) => "─".repeat(width)).join("  "), ...body].join("\n");
 }

@@ -1,10 +1,11 @@
 /** Validations on held-out environments under theaters, and the evidence that they leave the policy alone. */
-import { createHash } from "node:crypto";
 import * as tf from "@tensorflow/tfjs";
 // In a project of your own: from "surgical-theater/tfjs".
 import { type Ema, interpolate, noise, type Options, type Receipt, withTheater } from "../../src/tfjs.ts";
+import { digestOfModel } from "../support/digest.ts";
+import { mean } from "../support/statistics.ts";
 import type { Environment } from "./environment.ts";
-import { mean, play } from "./episodes.ts";
+import { play } from "./episodes.ts";
 
 /** Most steps of an episode: more than in training, which ends before a cart that drifts is off its track. */
 export const longest = 500;
@@ -55,7 +56,7 @@ export function validateAll(
   const validate = (options: Options<tf.Tensor>): Validation => {
     const receipts: Receipt[] = [];
     const tensors = tf.memory().numTensors;
-    const before = digest(policy);
+    const before = digestOfModel(policy);
     const balanced = withTheater(
       policy,
       { ...options, onReceipt: (receipt) => void receipts.push(receipt) },
@@ -64,7 +65,7 @@ export function validateAll(
     return {
       balanced,
       receipt: receipts[0]!,
-      digests: [before, digest(policy)],
+      digests: [before, digestOfModel(policy)],
       leaked: tf.memory().numTensors - tensors,
     };
   };
@@ -75,11 +76,4 @@ export function validateAll(
       validate({ modification: noise({ std: 0.4, relativeTo: "parameterStd", seed }), layers: "all" }),
     ),
   };
-}
-
-/** SHA-256 over the bytes of all weights. */
-function digest(policy: tf.LayersModel): string {
-  const hash = createHash("sha256");
-  for (const weight of policy.getWeights()) hash.update(weight.dataSync<"float32">());
-  return hash.digest("hex");
 }

@@ -2,11 +2,13 @@
  * What each rank does: it trains its part of a classifier of digits, and every 10 steps the ranks validate what they have,
  * as it is and under noise: in a theater on the shards, which come back bit for bit.
  */
-import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
 // In a project of your own: from "surgical-theater/distributed".
 import { mpi, noise, withTheater } from "../../src/distributed.ts";
-import { batches, loadDigits } from "./digits.ts";
+import { digestOf } from "../support/digest.ts";
+import { loadDigits } from "../support/load-digits.ts";
+import { shuffledBatches } from "../support/random.ts";
+import { percent, yes } from "../support/table.ts";
 import { FlatParameters } from "./flat.ts";
 import { countCorrect, initialise, shapes } from "./model.ts";
 import { type Sums, Trainer } from "./train.ts";
@@ -29,11 +31,6 @@ flat.take(start);
 const { training, heldOut } = loadDigits();
 const trainer = new Trainer(comm, flat, sums);
 
-const digest = (array: Float32Array): string =>
-  createHash("sha256")
-    .update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength))
-    .digest("hex");
-
 /** Share of the held-out digits that are read correctly. Each rank looks at some of them. It knows of no theater. */
 function accuracy(): number {
   const correct = countCorrect(flat.views(flat.gather()), heldOut, comm.rank, comm.size);
@@ -49,15 +46,14 @@ print(`${flat.length} parameters on ${comm.size} ranks (${flat.shard.byteLength}
 step    loss   clean   noisy  bytes moved to open  all shards bit-identical
 ────  ──────  ──────  ──────  ───────────────────  ────────────────────────`);
 
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`.padStart(7);
 const begin = performance.now();
 const wrong: string[] = [];
-const batch = batches(training, batchSize);
+const batch = shuffledBatches(training.labels.length, batchSize, 2);
 for (let step = 1; step <= steps; step++) {
   const loss = trainer.step(training, batch.next().value);
   if (step % validateEvery !== 0) continue;
 
-  const before = digest(flat.shard);
+  const before = digestOf(flat.shard);
   const clean = accuracy();
   const moved = comm.bytesMoved;
   let opening = 0;
@@ -66,18 +62,18 @@ for (let step = 1; step <= steps; step++) {
     opening = comm.bytesMoved - moved;
     return accuracy();
   });
-  const [same] = comm.allReduce(Int32Array.of(digest(flat.shard) === before ? 1 : 0), { reduction: "min" });
+  const [same] = comm.allReduce(Int32Array.of(digestOf(flat.shard) === before ? 1 : 0), { reduction: "min" });
 
   if (same !== 1) wrong.push(`a shard changed at step ${step}`);
   if (step === steps && clean < leastAccuracy) wrong.push(`only ${percent(clean)} are read correctly`);
   print(
-    `${String(step).padStart(4)}  ${loss.toFixed(4)} ${percent(clean)} ${percent(noisy)}  ${String(opening).padStart(19)}  ` +
-      `${same === 1 ? "yes" : "NO"}, ${before.slice(0, 8)} on rank 0`,
+    `${String(step).padStart(4)}  ${loss.toFixed(4)} ${percent(clean).padStart(7)} ${percent(noisy).padStart(7)}  ${String(opening).padStart(19)}  ` +
+      `${yes(same === 1)}, ${before.slice(0, 8)} on rank 0`,
   );
 }
 const ms = performance.now() - begin;
 print(`
-SHA-256   ${digest(flat.gather())} of all parameters, gathered
+SHA-256   ${digestOf(flat.gather())} of all parameters, gathered
 Moved     ${(comm.bytesMoved / steps / 1000).toFixed(0)} kB per step and rank, validations included; gradients added up in ${sums === "exact" ? "float64, exactly" : "float32"}
 Time      ${(ms / 1000).toFixed(1)} s`);
 for (const each of wrong) print(`Failed: ${each}`);

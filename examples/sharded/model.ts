@@ -1,16 +1,15 @@
 /** A classifier of two dense layers with a ReLU between them, and its gradient, written out. It knows of no rank. */
-import { randomNumbers } from "../digits/random.ts";
-import { type Digits, PIXELS } from "./digits.ts";
+import { classes, type Digits, pixels } from "../support/digits.ts";
+import { randomNumbers } from "../support/random.ts";
 
 const HIDDEN = 128;
-const CLASSES = 10;
 
 /** Parameters by name, with their shapes: `[outputs, inputs]`, and biases. */
 export const shapes = {
-  "hidden.weight": [HIDDEN, PIXELS],
+  "hidden.weight": [HIDDEN, pixels],
   "hidden.bias": [HIDDEN],
-  "digit.weight": [CLASSES, HIDDEN],
-  "digit.bias": [CLASSES],
+  "digit.weight": [classes, HIDDEN],
+  "digit.bias": [classes],
 } as const;
 
 export type Parameters = Readonly<Record<keyof typeof shapes, Float32Array>>;
@@ -27,7 +26,7 @@ export function initialise(parameters: Parameters): void {
 
 /** What one image makes of the layers: lent until the next one. */
 const hidden = new Float64Array(HIDDEN);
-const probabilities = new Float64Array(CLASSES);
+const probabilities = new Float64Array(classes);
 
 function forward(parameters: Parameters, image: Float32Array): void {
   dense(image, parameters["hidden.weight"], parameters["hidden.bias"], hidden);
@@ -35,8 +34,8 @@ function forward(parameters: Parameters, image: Float32Array): void {
   dense(hidden, parameters["digit.weight"], parameters["digit.bias"], probabilities);
   const largest = Math.max(...probabilities);
   let sum = 0;
-  for (let i = 0; i < CLASSES; i++) sum += probabilities[i] = Math.exp(probabilities[i]! - largest);
-  for (let i = 0; i < CLASSES; i++) probabilities[i]! /= sum;
+  for (let i = 0; i < classes; i++) sum += probabilities[i] = Math.exp(probabilities[i]! - largest);
+  for (let i = 0; i < classes; i++) probabilities[i]! /= sum;
 }
 
 function dense(x: ArrayLike<number>, weight: Float32Array, bias: Float32Array, out: Float64Array): void {
@@ -49,7 +48,7 @@ function dense(x: ArrayLike<number>, weight: Float32Array, bias: Float32Array, o
 }
 
 function imageAt({ images }: Digits, at: number): Float32Array {
-  return images.subarray(at * PIXELS, (at + 1) * PIXELS);
+  return images.subarray(at * pixels, (at + 1) * pixels);
 }
 
 /** How many of the digits from `first` on, each `step`-th one, it reads correctly. */
@@ -78,7 +77,7 @@ export function addGradients(
     probabilities[label]! -= 1; // now the gradient of what came out
     const back = new Float64Array(HIDDEN);
     outer(probabilities, hidden, gradients["digit.weight"], gradients["digit.bias"]);
-    for (let output = 0; output < CLASSES; output++) {
+    for (let output = 0; output < classes; output++) {
       for (let i = 0; i < HIDDEN; i++) {
         if (hidden[i]! > 0)
           back[i]! += probabilities[output]! * parameters["digit.weight"][output * HIDDEN + i]!;

@@ -1,6 +1,6 @@
 /** Data-parallel training: each rank computes gradients of some of the batch, and trains its own part of the parameters. */
 import type { Communicator } from "../../src/distributed.ts";
-import type { Digits } from "./digits.ts";
+import type { Digits } from "../support/digits.ts";
 import type { FlatParameters } from "./flat.ts";
 import { addGradients, type shapes } from "./model.ts";
 

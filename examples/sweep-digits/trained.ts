@@ -1,11 +1,11 @@
 /** The classifier of the digits example, trained for a few seconds: the same weights in every run. */
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
-import "../digits/convolution-gradient.ts";
 import { Ema } from "../../src/tfjs.ts";
 import { batches } from "../digits/digits.ts";
 import { loadDigits } from "../digits/load.ts";
 import { createModel } from "../digits/model.ts";
+import "../support/convolution-gradient.ts";
 
 const steps = 150;
 const batchSize = 64;

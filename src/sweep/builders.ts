@@ -14,7 +14,7 @@ import { isRecord } from "../plain.ts";
 import type { QuantizedFormat } from "../quantized/parameter.ts";
 import type { Trial } from "./trial.ts";
 
-/** Where the trials of a builder are about. */
+/** What the trials of a builder are about. */
 export interface Where {
   /** Default `"all"`. */
   readonly layers?: Layers;

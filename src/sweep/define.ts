@@ -23,10 +23,8 @@ export interface Subject<M> {
   readonly model: M;
 }
 
-type Awaitable<R> = R | PromiseLike<R>;
-
 /** Which metric decides: which trial is best, what progress and reports show. */
-type Aim<K> =
+export type Aim<K> =
   | { readonly maximize: K; readonly minimize?: undefined }
   | { readonly minimize: K; readonly maximize?: undefined };
 
@@ -40,16 +38,19 @@ export type Sweep<S, T, M extends S, K extends string> = {
   /** Where the model lives: `store` of `surgical-theater/tfjs`, of `/jax`, or of `surgical-theater`. */
   readonly store: Store<S, T>;
   /** The model, a promise of it, or a function that makes it, which is called once. */
-  readonly model: M | PromiseLike<M> | (() => Awaitable<M>);
+  readonly model: M | PromiseLike<M> | (() => M | PromiseLike<M>);
   /**
    * Measures what it is given, and must not write to it: any number of metrics, each a finite number, the same ones each
    * time. Called `repeats` times for the model as it is and for each trial.
    */
-  evaluate(model: M, evaluation: Evaluation): Awaitable<Readonly<Record<K, number>>>;
+  evaluate(
+    model: M,
+    evaluation: Evaluation,
+  ): Readonly<Record<K, number>> | PromiseLike<Readonly<Record<K, number>>>;
   /** A list, or a function that makes it, which is called once. */
   readonly trials:
     | readonly Trial<NoInfer<T>>[]
-    | ((subject: Subject<M>) => Awaitable<readonly Trial<NoInfer<T>>[]>);
+    | ((subject: Subject<M>) => readonly Trial<NoInfer<T>>[] | PromiseLike<readonly Trial<NoInfer<T>>[]>);
   /** Evaluations of each trial. Default 1. */
   readonly repeats?: number;
   /** After how many trials the model as it is is measured again. Default 10; it is at the end in any case. */

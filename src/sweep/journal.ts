@@ -6,6 +6,9 @@ import { lock } from "./lock.ts";
 import { checkSame } from "./read.ts";
 import type { Entry, Header } from "./records.ts";
 
+/** Milliseconds after which timers and others are let in, where no file is waited for. */
+const BREATH = 50;
+
 /** Open to be added to. */
 interface Opened {
   readonly file: AppendFile;
@@ -49,6 +52,7 @@ async function openFile(path: string, header: Header): Promise<Opened> {
 export class Journal {
   readonly #opened: Opened | undefined;
   readonly #entries: Entry[] = [];
+  #breath = performance.now();
 
   private constructor(opened: Opened | undefined) {
     this.#opened = opened;
@@ -72,14 +76,22 @@ export class Journal {
     return this.#opened?.notice;
   }
 
-  /** When it returns the record is on disk. */
+  /** When it returns the record is in the file, and all before it are on disk. */
   async add(entry: Entry): Promise<void> {
     // The first record brings what precedes it: a file never has a beginning without one.
     const before = this.#entries.length === 0 ? (this.#opened?.before ?? "") : "";
-    await this.#opened?.file.append(before + lineOf(entry));
+    if (this.#opened !== undefined) await this.#opened.file.append(before + lineOf(entry));
+    else await this.#breathe();
     this.#entries.push(entry);
   }
 
+  async #breathe(): Promise<void> {
+    if (performance.now() - this.#breath < BREATH) return;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.#breath = performance.now();
+  }
+
+  /** When it returns all records are on disk. */
   async close(): Promise<void> {
     try {
       await this.#opened?.file.close();

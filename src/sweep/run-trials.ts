@@ -7,9 +7,6 @@ import type { KnownTrial, Ready } from "./prepare.ts";
 import type { Teller } from "./progress.ts";
 import type { BaselineRecord, TrialRecord } from "./records.ts";
 
-/** Milliseconds after which timers and others are let in, where nothing else waits for anything. */
-const BREATH = 50;
-
 /** What one rank runs with. */
 export interface Run {
   readonly ready: Ready;
@@ -65,12 +62,7 @@ export async function runTrials(run: Run, trials: readonly KnownTrial[]): Promis
   const { ready, teller } = run;
   let since: TrialRecord[] = [];
   let count = 0;
-  let breath = performance.now();
   for (const trial of trials) {
-    if (performance.now() - breath > BREATH) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      breath = performance.now();
-    }
     ready.signal.throwIfAborted();
     teller.tell(trial.name);
     const record = await attempt(run, trial);

@@ -21,6 +21,7 @@ const ingredients = [
   "tsconfig.build.json",
   "tsconfig.cli.json",
   "data",
+  "docs",
   "src",
   "README.md",
   "LICENSE",

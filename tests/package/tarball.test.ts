@@ -17,9 +17,10 @@ describe("the tarball", () => {
   });
   afterAll(() => remove(folder));
 
-  it("installs nothing but itself", async () => {
+  it("installs what the command line needs, and no engine", async () => {
     const names = await readdir(join(folder, "node_modules"));
-    expect(names.filter((name) => !name.startsWith("."))).toEqual(["surgical-theater"]);
+    expect(names).toEqual(expect.arrayContaining(["commander", "surgical-theater"]));
+    expect(names.filter((name) => /^(@jax-js|@tensorflow|koffi)$/.test(name))).toEqual([]);
   });
 
   it("imports without any engine installed", async () => {
@@ -42,6 +43,7 @@ describe("the tarball", () => {
   it.each([
     ["formats", "formats/read-peft.js"],
     ["quantized", "formats/gguf.js"],
+    ["sweep", "distributed/agree.js"],
   ])("reaches nothing outside the package from ./%s", (entry, part) => {
     const modules = reachable(join(installed, "dist"), `${entry}.js`);
     expect(modules.map((module) => module.path)).toContain(part);
@@ -62,9 +64,9 @@ describe("the tarball", () => {
     expect(external.filter((name) => !peers.includes(name))).toEqual([]);
   });
 
-  it("holds the built files, the sources they map to, and nothing else", async () => {
+  it("holds the built files, the sources they map to, documentation and data, and nothing else", async () => {
     const names = (await readdir(installed)).sort();
-    expect(names).toEqual(["LICENSE", "README.md", "dist", "package.json", "src"]);
+    expect(names).toEqual(["LICENSE", "README.md", "data", "dist", "docs", "package.json", "src"]);
     const sourcesIn = (folder: string): string[] =>
       filesUnder(join(folder, "src"), ".ts").map((name) => name.replace(/\.ts$/, ""));
     expect(sourcesIn(installed)).toEqual(sourcesIn(root));
@@ -76,13 +78,18 @@ describe("the tarball", () => {
     expect(filesUnder(join(installed, "dist"), "")).toEqual(built.sort());
   });
 
-  it.each(["distributed.d.ts", "formats.d.ts", "index.d.ts", "jax.d.ts", "quantized.d.ts", "tfjs.d.ts"])(
-    "brings the types of `using` with %s",
-    (name) => {
-      const text = readFileSync(join(installed, "dist", name), "utf8");
-      expect(text).toContain('/// <reference lib="esnext.disposable" preserve="true" />');
-    },
-  );
+  it.each([
+    "distributed.d.ts",
+    "formats.d.ts",
+    "index.d.ts",
+    "jax.d.ts",
+    "quantized.d.ts",
+    "sweep.d.ts",
+    "tfjs.d.ts",
+  ])("brings the types of `using` with %s", (name) => {
+    const text = readFileSync(join(installed, "dist", name), "utf8");
+    expect(text).toContain('/// <reference lib="esnext.disposable" preserve="true" />');
+  });
 });
 
 describe("the packaging", () => {

@@ -3,8 +3,9 @@ import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import * as tf from "@tensorflow/tfjs";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
-import { parseDigits, toTensors } from "../../examples/digits/digits.ts";
+import { toTensors } from "../../examples/digits/digits.ts";
 import { createModel } from "../../examples/digits/model.ts";
+import { parseDigits } from "../../examples/support/digits.ts";
 import { ablation, defineSweep, layerFactors, noiseLevels, runSweep } from "../../src/sweep.ts";
 import { store } from "../../src/tfjs.ts";
 

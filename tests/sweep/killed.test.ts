@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const program = join(root, "node_modules", ".cache", "surgical-theater", "sweep", "killed-program.mjs");
 const wasm = join(root, "node_modules", "@tensorflow", "tfjs-backend-wasm", "dist", "/");
 
-// One file, with the engine: it starts seven times.
+// One file, with the engine: it starts eight times.
 beforeAll(async () => {
   await build({
     entryPoints: [join(root, "tests", "sweep", "killed-program.ts")],
@@ -32,50 +32,74 @@ beforeAll(async () => {
   });
 }, 60_000);
 
-/** Runs the program until it ends, or until its file has more than `bytes` and `delay` milliseconds have passed. */
-async function run(
-  results: string,
-  kill?: { readonly bytes: number; readonly delay: number },
-): Promise<string> {
+interface Ended {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly output: string;
+  readonly errors: string;
+}
+
+/** Starts the program. */
+function start(results: string): { readonly child: ChildProcess; readonly ended: Promise<Ended> } {
   const child = spawn(process.execPath, [program, results, join(root, "data", "digits.csv.gz"), wasm], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let [output, errors] = ["", ""];
   child.stdout.on("data", (text) => (output += String(text)));
   child.stderr.on("data", (text) => (errors += String(text)));
-  const poll = setInterval(() => {
-    if (kill === undefined || !existsSync(results) || statSync(results).size <= kill.bytes) return;
-    clearInterval(poll);
-    setTimeout(() => child.kill("SIGKILL"), kill.delay);
-  }, 2);
-  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) =>
-    child.on("close", (...end) => resolve(end)),
+  const ended = new Promise<Ended>((resolve) =>
+    child.on("close", (code, signal) => resolve({ code, signal, output, errors })),
   );
-  clearInterval(poll);
-  expect({ code, signal, errors: code === 0 ? "" : errors }).toEqual(
-    kill === undefined ? { code: 0, signal: null, errors: "" } : { code: null, signal: "SIGKILL", errors },
-  );
-  return output;
+  return { child, ended };
+}
+
+/** Sends a signal when the file has more than `bytes`, and `delay` milliseconds have passed. */
+async function signalAt(
+  child: ChildProcess,
+  signal: NodeJS.Signals,
+  results: string,
+  { bytes, delay }: { readonly bytes: number; readonly delay: number },
+): Promise<void> {
+  while (!existsSync(results) || statSync(results).size <= bytes) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  await new Promise((resolve) => setTimeout(resolve, delay));
+  child.kill(signal);
+}
+
+/** The fingerprints that the program ends with. */
+function fingerprintsOf({ output, ...end }: Ended): unknown {
+  expect(end).toEqual({ code: 0, signal: null, errors: "" });
+  return JSON.parse(output);
 }
 
 it("is killed five times at random, goes on each time, and finds what it finds undisturbed", async () => {
   const undisturbed = freshPath();
-  const parameters = JSON.parse(await run(undisturbed)) as readonly (readonly [string, string])[];
+  const first = start(undisturbed);
+  await signalAt(first.child, "SIGSTOP", undisturbed, { bytes: 0, delay: 0 });
+  // While it has the file a second process is refused, and changes nothing.
+  const second = await start(undisturbed).ended;
+  expect(second).not.toMatchObject({ code: 0 });
+  expect(second.errors).toContain("results_in_use");
+  first.child.kill("SIGCONT");
+  const parameters = fingerprintsOf(await first.ended);
   const expected = await readResults(undisturbed);
   expect([expected.trials.length, expected.failures]).toEqual([150, []]);
 
   const results = freshPath();
   const size = statSync(undisturbed).size;
   const kills = Array.from({ length: 5 }, () => ({
-    bytes: Math.floor(Math.random() * 0.9 * size),
+    bytes: Math.floor(Math.random() * 0.6 * size),
     delay: Math.random() * 15,
   })).sort((a, b) => a.bytes - b.bytes);
   const finished: number[] = [];
   for (const kill of kills) {
-    await run(results, kill);
+    const { child, ended } = start(results);
+    await signalAt(child, "SIGKILL", results, kill);
+    expect((await ended).signal).toBe("SIGKILL");
     finished.push((await readResults(results)).trials.length);
   }
-  const after = JSON.parse(await run(results)) as unknown;
+  const after = fingerprintsOf(await start(results).ended);
   const found = await readResults(results);
   expect(essence(found), `killed at ${JSON.stringify(kills)}`).toEqual(essence(expected));
   // Finished trials were kept each time, and none was evaluated twice.

@@ -318,16 +318,18 @@ describe("an aborted sweep", () => {
     expect([...seen]).toEqual([signal]);
   });
 
-  it("lets timers run between synchronous trials", async () => {
+  it.each([
+    ["in memory", () => ({})],
+    ["with a file", () => ({ results: freshPath() })],
+  ])("lets timers run between synchronous trials, %s", async (_, options) => {
     const evaluate = (model: Model): object => {
       const end = performance.now() + 20;
       while (performance.now() < end);
       return measure(model);
     };
     const signal = AbortSignal.timeout(60);
-    expect(await rejection(runSweep(sweepOf({ evaluate }), { signal }))).toMatchObject({
-      name: "TimeoutError",
-    });
+    const running = runSweep(sweepOf({ evaluate }), { signal, ...options() });
+    expect(await rejection(running)).toMatchObject({ name: "TimeoutError" });
   });
 });
 

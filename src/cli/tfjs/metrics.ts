@@ -1,8 +1,5 @@
 /** How good outputs are, for the two tasks that a label in one column can mean. */
 
-/** Classes are whole numbers from 0 on, one output each; anything else is a quantity, with one output. */
-export type Task = "classes" | "quantity";
-
 /** Outputs row by row, `width` each, and one label a row. */
 export interface Judged {
   readonly outputs: Float32Array;

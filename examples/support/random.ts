@@ -1,4 +1,4 @@
-/** A small seeded generator, so that every run sees the same digits in the same order. */
+/** A small seeded generator, so that every run has the same digits in the same order, and the same initial weights. */
 
 /** Numbers from 0 to below 1, the same for the same seed (a Weyl sequence through MurmurHash3's finalizer). */
 export function randomNumbers(seed: number): () => number {
@@ -20,4 +20,17 @@ export function permutation(count: number, random: () => number): Int32Array {
     [order[i], order[j]] = [order[j]!, order[i]!];
   }
   return order;
+}
+
+/**
+ * Positions of one batch after the other, without end: epoch after epoch, each in an order of its own. What does not fill
+ * a batch is left out.
+ */
+export function* shuffledBatches(count: number, size: number, seed: number): Generator<Int32Array, never> {
+  const random = randomNumbers(seed);
+  for (;;) {
+    const order = permutation(count, random);
+    for (let begin = 0; begin + size <= order.length; begin += size)
+      yield order.subarray(begin, begin + size);
+  }
 }
