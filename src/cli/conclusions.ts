@@ -42,7 +42,9 @@ export function conclusions({ header, baseline, points, best, failures, receipts
     "",
     table([["kind", "lowest and highest", metric, "change"], ...rows]),
     "",
-    ...(best === undefined ? [] : [`Best: ${visible(best.name)}, ${shown(best, metric)}`]),
+    best?.verdict === "better"
+      ? `Best: ${visible(best.name)}, ${shown(best, metric)}`
+      : "None is better than the model as it is",
     `${receipts.identical} of ${receipts.trials} trials brought the model back bit for bit` +
       (receipts.atEnd === true ? "; at the end it is identical" : ""),
     `At most ${formatBytes(most)} were held; a copy of the model is ${formatBytes(header.modelBytes)}`,
