@@ -1,5 +1,5 @@
 /** Low-rank adapters on arrays of jax-js. */
-import { numpy as np } from "@jax-js/jax";
+import { jit, numpy as np } from "@jax-js/jax";
 import { describe, expect, it } from "vitest";
 import * as memory from "../../src/index.ts";
 import { lora, type Options, surgicalTheater, withTheater } from "../../src/jax.ts";
@@ -51,6 +51,31 @@ describe("lora", () => {
       }
     },
   );
+
+  // Products with few terms and many columns are made in blocks of columns.
+  const products = [
+    { rows: 12, columns: 64, loraRank: 4 },
+    { rows: 9, columns: 8, loraRank: 1 },
+    { rows: 1, columns: 144, loraRank: 16 },
+    { rows: 10, columns: 40, loraRank: 17 },
+    { rows: 6, columns: 12, loraRank: 2 },
+  ];
+  it.each(products)("is bit for bit the sum in a graph: $rows × $columns, rank $loraRank", (size) => {
+    const { rows, columns, loraRank } = size;
+    const w = arrayOf(smallFloats(rows * columns, 1), [rows, columns]);
+    const left = smallFloats(rows * loraRank, 2).map((x) => x / 3);
+    const right = smallFloats(loraRank * columns, 3).map((x) => x / 7);
+    const [l, r] = [arrayOf(left, [rows, loraRank]), arrayOf(right, [loraRank, columns])];
+    const merged = jit((w: np.Array, l: np.Array, r: np.Array) => w.add(np.matmul(l, r).mul(0.3)));
+    const expected = bits(numbersOf(merged(w.ref, l.ref, r.ref)));
+    const options = { alpha: 0.3 * loraRank, loraRank };
+    expect(bits(inside(w, { modification: lora({ w: { a: r, b: l } }, options) }))).toBe(expected);
+    const [a, b] = [l, r].map((factor) =>
+      np.array(numbersOf(factor.ref.transpose()), { shape: [...factor.shape].reverse() }),
+    );
+    const inOut = lora({ w: { a: a!, b: b! } }, { ...options, layout: "inOut" });
+    expect(bits(inside(w, { modification: inOut }))).toBe(expected);
+  });
 
   it("scales each output to its magnitude (DoRA)", () => {
     const [outputs, inputs] = [4, 6];

@@ -1,6 +1,7 @@
 /** Bytes of showing steps on an array, known before anything is touched. */
 import type { Delta, Step } from "../../step.ts";
 import type { Bytes } from "../../store.ts";
+import { productShape } from "./arithmetic.ts";
 import { bytesOf, type JaxArray } from "./arrays.ts";
 
 type Steps = readonly Step<JaxArray>[];
@@ -17,10 +18,14 @@ export function isShared(steps: Steps, i: number): boolean {
   return i === steps.length - 1 && steps[i]?.op === "zero";
 }
 
-/** What a delta is added from, beside what is given: noise, and a factor that has to be transposed. */
+/** What a delta is added from, beside what is given: noise, and the factor that is transposed or brought into blocks. */
 function operandBytes(delta: Delta<JaxArray>, bytes: number): number {
   if (delta.kind === "noise") return bytes;
-  return delta.kind === "lowRank" && delta.layout === "inOut" ? bytesOf(delta.b) : 0;
+  if (delta.kind !== "lowRank") return 0;
+  const { a, b, loraRank, layout } = delta;
+  if (layout === "inOut") return bytesOf(b);
+  const isBlocked = productShape(b.size / loraRank, a.size / loraRank, loraRank, a.device).length > 2;
+  return isBlocked ? bytesOf(a) : 0;
 }
 
 /** What a step needs beside the value it starts from and its result. Sums and products are one kernel each. */

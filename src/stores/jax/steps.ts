@@ -4,7 +4,7 @@ import { noiseSource } from "../../random/noise.ts";
 import type { Delta, Replacement, Step } from "../../step.ts";
 import type { Parameter } from "../../store.ts";
 import { callCustom } from "../user-code.ts";
-import type { Arithmetic, Scalar } from "./arithmetic.ts";
+import { type Arithmetic, productShape, type Scalar } from "./arithmetic.ts";
 import { alias, free, isArray, isFreed, type JaxArray, upload } from "./arrays.ts";
 import { noiseValues } from "./noise.ts";
 
@@ -100,12 +100,45 @@ export interface Operation {
   apply(value: JaxArray, inputs: readonly Scalar[]): JaxArray;
 }
 
-function addition(
-  delta: Delta<JaxArray>,
-  parameter: Parameter,
-  like: JaxArray,
+/** What `use` makes of an array that it consumes, also when it throws: a program that fails frees nothing. */
+function consumed(array: JaxArray, use: (array: JaxArray) => JaxArray): JaxArray {
+  try {
+    return use(array);
+  } catch (error) {
+    free(array);
+    throw error;
+  }
+}
+
+function lowRank(
+  { a, b, loraRank, scaling, layout }: Extract<Delta<JaxArray>, { kind: "lowRank" }>,
+  { shape }: Parameter,
   { arithmetic }: Means,
 ): Operation {
+  const [inputs, outputs] = [a.size / loraRank, b.size / loraRank];
+  const isOutIn = layout === "outIn";
+  const [rows, columns] = isOutIn ? [outputs, inputs] : [inputs, outputs];
+  const sum = productShape(rows, columns, loraRank, a.device);
+  const isBlocked = sum.length > 2;
+  const add = isOutIn ? arithmetic.addOutIn : arithmetic.addInOut;
+  // The right one first: if there is no memory for it, nothing else is left behind.
+  const arranged = isOutIn
+    ? consumed(asMatrix(a, loraRank), (matrix) => (isBlocked ? arithmetic.blocks(matrix) : matrix))
+    : // As an input it is transposed in memory: a kernel that reads across its rows takes seven times as long on wasm.
+      consumed(asMatrix(b, outputs), (matrix) =>
+        isBlocked ? arithmetic.blocksOfRows(matrix) : matrix.transpose(),
+      );
+  const factors = isOutIn ? [arranged, asMatrix(b, outputs)] : [asMatrix(a, loraRank), arranged];
+  return {
+    key: layout,
+    inputs: [...factors, scaling],
+    apply: (value, [a, b, by]) =>
+      consumed(value.reshape([...sum]), (w) => add(w, a as JaxArray, b as JaxArray, by!)).reshape([...shape]),
+  };
+}
+
+function addition(delta: Delta<JaxArray>, parameter: Parameter, like: JaxArray, means: Means): Operation {
+  const { arithmetic } = means;
   if (delta.kind === "noise") {
     return {
       key: "add",
@@ -120,15 +153,7 @@ function addition(
       apply: (value, [of, times]) => arithmetic.addTimes(value, of as JaxArray, times!),
     };
   }
-  const { a, b, loraRank, scaling, layout } = delta;
-  const [left, right] = [asMatrix(a, loraRank), asMatrix(b, b.size / loraRank)];
-  const add = layout === "outIn" ? arithmetic.addOutIn : arithmetic.addInOut;
-  return {
-    key: layout,
-    // As an input it is transposed in memory: a kernel that reads it across its rows takes seven times as long on wasm.
-    inputs: [left, layout === "outIn" ? right : right.transpose(), scaling],
-    apply: (value, [a, b, by]) => add(value, a as JaxArray, b as JaxArray, by!),
-  };
+  return lowRank(delta, parameter, means);
 }
 
 function replacement(by: Replacement<JaxArray>, parameter: Parameter, means: Means): Operation {
