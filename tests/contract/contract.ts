@@ -10,6 +10,7 @@ import { nestingContract } from "./nesting.ts";
 import { recipesOf } from "./recipes.ts";
 import { sequenceContract } from "./sequences.ts";
 import { surroundingsContract } from "./surroundings.ts";
+import { userCodeContract } from "./user-code.ts";
 
 /** Holds the store of `harness` to the contract. */
 export function storeContract<M, V>(name: string, harness: Harness<M, V>): void {
@@ -19,6 +20,7 @@ export function storeContract<M, V>(name: string, harness: Harness<M, V>): void 
     exactContract(harness, recipes);
     surroundingsContract(harness);
     if (harness.meets) nestingContract(harness, recipes);
+    if (harness.meets) userCodeContract(harness, recipes);
     faultContract(harness, recipes);
     if (harness.meets) sequenceContract(harness, recipes);
   });

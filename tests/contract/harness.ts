@@ -45,6 +45,8 @@ export interface Harness<M, V> {
    * own, they know nothing of each other.
    */
   readonly meets: boolean;
+  /** Whether every theater is on all parameters: a custom function, on one of them, can then open and close none. */
+  readonly watchesAll: boolean;
   /** Whether a write inside fails at once, unless every theater on the parameter allows it. */
   readonly refusesWrites: boolean;
   /** Which recipes calls fail under: all, or, on a slow device, lists alone, which have every kind of step. */

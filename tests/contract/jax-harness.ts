@@ -125,6 +125,7 @@ export async function jaxHarness(device: Device): Promise<Harness<Model, np.Arra
     estimates: false,
     refusesWrites: false,
     meets: false,
+    watchesAll: true,
     failsUnder: "all",
     faults: faultsOn(device),
   };

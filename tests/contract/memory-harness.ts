@@ -58,6 +58,7 @@ export function memoryHarness(
     losesWrites: technique !== "copy",
     estimates: technique !== "copy",
     meets: true,
+    watchesAll: false,
     refusesWrites: false,
     failsUnder: "all",
     faults: [faultPoint(arrays, "set"), faultPoint(arrays, "slice"), faultPoint(arrays, "fill")],

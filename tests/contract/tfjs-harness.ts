@@ -67,6 +67,7 @@ export async function tfjsHarness(
     losesWrites: false,
     estimates: false,
     meets: true,
+    watchesAll: true,
     refusesWrites: technique === "stream",
     failsUnder: "all",
     faults: engineFaults(),

@@ -6,10 +6,10 @@ import type { NumericArray } from "../../dtypes/dtype.ts";
 import { RestoreError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
 import { SIXTEEN_BIT_TABLE_BYTES } from "../../reversible/preimages.ts";
-import { type Delta, needsWhole, type Step } from "../../step.ts";
+import { needsWhole, operandOf, type Step } from "../../step.ts";
 import type { Bytes, Layer, Stage } from "../../store.ts";
 import type { Entry } from "./record.ts";
-import { factorBytes, isHalf, withOwnFactors } from "./operands.ts";
+import { isHalf, operandBytes, withOwnOperands } from "./operands.ts";
 import { giveBack, pooledCopy } from "./pool.ts";
 import { applyStep, valuesOf } from "./steps.ts";
 
@@ -17,9 +17,12 @@ type Steps = Layer<NumericArray>;
 
 const none: ReadonlyMap<string, number> = new Map();
 
-/** Whether a step's values exist only where the user or the parameter has them: everything but arithmetic. */
-function isGiven(step: Step<NumericArray>): boolean {
-  return step.op === "replace" || (step.op === "add" && step.delta.kind === "values");
+/**
+ * Whether what a layer makes is kept once there are several, because it is not computed again: above others that of a
+ * replacement, which covers whatever lies below; at the bottom also that of given values, which may have changed since.
+ */
+function isMadeOnce({ steps }: Steps, level: number): boolean {
+  return steps.some((step) => step.op === "replace" || (level === 0 && operandOf(step) !== undefined));
 }
 
 /**
@@ -40,21 +43,13 @@ export function transientOf({ data, dtype, parameter, shard }: Entry, step: Step
   return Math.max(data.BYTES_PER_ELEMENT * most, data.BYTES_PER_ELEMENT * result + users);
 }
 
-/** Bytes of what is kept of a step above others: what it added, or what it made of the parameter. */
-function keptBytes({ data }: Entry, step: Step<NumericArray>): number {
-  if (!isGiven(step)) return 0;
-  return step.op === "add" && step.delta.kind === "values" ? step.delta.of.byteLength : data.byteLength;
-}
-
-/** Bytes held while `layers` are shown. */
-function heldFor(entry: Entry, layers: readonly Steps[]): number {
-  const [lowest, ...above] = layers;
-  if (lowest === undefined) return 0;
-  let held = entry.data.byteLength;
-  if (above.length > 0 && lowest.steps.some(isGiven)) held += entry.data.byteLength;
-  for (const { steps } of layers) for (const step of steps) held += factorBytes(step);
-  for (const { steps } of above) for (const step of steps) held += keptBytes(entry, step);
-  return held;
+/** Bytes held while `layers` are shown: the original, and of each layer its result or what it is computed with. */
+function heldFor({ data }: Entry, layers: readonly Steps[]): number {
+  const ofLayers = layers.map((layer, level) => {
+    if (isMadeOnce(layer, level)) return layers.length > 1 ? data.byteLength : 0;
+    return layer.steps.reduce((sum, step) => sum + operandBytes(step), 0);
+  });
+  return ofLayers.reduce((sum, bytes) => sum + bytes, layers.length > 0 ? data.byteLength : 0);
 }
 
 /**
@@ -78,13 +73,12 @@ export class CopyStage implements Stage<NumericArray> {
   #original: NumericArray | undefined;
   /** Digest of what is visible; the first `show` takes it. */
   #shown = "";
-  /** What the lowest layer made of the original, while others lie above it. */
-  #lowest: { readonly layer: Steps; readonly result: NumericArray } | undefined;
-  /** What steps of upper layers put in or add, while lower ones may still close. */
-  readonly #kept = new Map<Step<NumericArray>, NumericArray>();
-
-  /** Steps with factors of their own. */
-  readonly #factors = new Map<Step<NumericArray>, Step<NumericArray>>();
+  /** What layers made that is not computed again, while there are several. */
+  readonly #results = new Map<Steps, NumericArray>();
+  /** Steps with copies of what they are computed with, so that nobody can change it. */
+  readonly #owned = new Map<Step<NumericArray>, Step<NumericArray>>();
+  /** How many openings go on whose user code may write to what is visible. */
+  #openings = 0;
 
   /** @param onRelease - called once everything is back */
   constructor(entry: Entry, onRelease: () => void = () => {}) {
@@ -97,82 +91,87 @@ export class CopyStage implements Stage<NumericArray> {
   }
 
   hold(toModify: boolean): void {
-    const { data } = this.#entry;
-    if (toModify) this.#original = pooledCopy(data);
-    this.#shown = fingerprint(data);
+    if (toModify) this.secure();
+    this.#shown = fingerprint(this.#entry.data);
+  }
+
+  secure(): void {
+    if (this.#layers.length === 0) this.#original ??= pooledCopy(this.#entry.data);
+    else this.#keepLone();
+    this.#openings++;
+  }
+
+  settle(): void {
+    this.#openings = Math.max(0, this.#openings - 1);
+    if (this.#openings > 0) this.#keepLone();
+    else this.#forget();
   }
 
   show(layers: readonly Steps[]): void {
-    const { data } = this.#entry;
+    const { data, parameter } = this.#entry;
     this.#assertGuarded();
     const before = this.#layers;
     if (layers.length > 0) this.#original ??= pooledCopy(data);
-    if (before.length === 1 && layers.length > 1 && before[0]!.steps.some(isGiven)) {
-      this.#lowest = { layer: before[0]!, result: data.slice() };
-    }
+    if (layers.length > 1) this.#keepLone();
     try {
       this.#fold(layers);
     } catch (error) {
-      for (const { steps } of layers.filter((layer) => !before.includes(layer))) {
-        for (const step of steps) this.#kept.delete(step);
-      }
       // A buffer that user code detached has nothing to be put back into.
-      if (data.byteLength === this.#entry.parameter.bytes) {
+      if (data.byteLength === parameter.bytes) {
         this.#fold(before);
-        this.#settle(before);
+        this.#become(before);
       }
       throw error;
     }
-    this.#settle(layers);
+    this.#become(layers);
   }
 
-  /** Makes `layers` over the original visible. Keeps what upper layers brought along. */
+  /** Keeps the result of a layer that is alone, which is what is visible. */
+  #keepLone(): void {
+    const [layer, ...above] = this.#layers;
+    if (layer === undefined || above.length > 0 || !isMadeOnce(layer, 0) || this.#results.has(layer)) return;
+    this.#results.set(layer, this.#entry.data.slice());
+  }
+
+  /** Makes `layers` over the original visible. Where there are several, keeps what it takes to do so again. */
   #fold(layers: readonly Steps[]): void {
     const { data } = this.#entry;
     if (this.#original !== undefined) data.set(this.#original);
     for (const [level, layer] of layers.entries()) {
-      if (layer === this.#lowest?.layer) {
-        data.set(this.#lowest.result);
+      const isOnce = isMadeOnce(layer, level);
+      const result = isOnce ? this.#results.get(layer) : undefined;
+      if (result !== undefined) {
+        data.set(result);
         continue;
       }
       for (const step of layer.steps) {
-        const kept = this.#kept.get(step);
-        if (kept === undefined) applyStep(this.#entry, this.#owned(step));
-        else if (step.op === "add") {
-          const delta = {
-            kind: "values",
-            times: (step.delta as Extract<Delta<NumericArray>, { kind: "values" }>).times,
-            of: kept,
-          } as const;
-          applyStep(this.#entry, { op: "add", delta });
-        } else data.set(kept);
-        if (kept === undefined && level > 0 && isGiven(step)) {
-          const given = step.op === "add" && step.delta.kind === "values" ? step.delta.of : data;
-          this.#kept.set(step, given.slice());
-        }
+        const owned = this.#owned.get(step) ?? (isOnce ? step : withOwnOperands(step));
+        if (!isOnce) this.#owned.set(step, owned);
+        applyStep(this.#entry, owned);
       }
+      if (isOnce && layers.length > 1) this.#results.set(layer, data.slice());
     }
   }
 
-  /** The step with factors of its own. */
-  #owned(step: Step<NumericArray>): Step<NumericArray> {
-    if (factorBytes(step) === 0) return step;
-    const owned = this.#factors.get(step) ?? withOwnFactors(step);
-    this.#factors.set(step, owned);
-    return owned;
+  /** Takes note of the layers that are visible now. */
+  #become(layers: readonly Steps[]): void {
+    this.#layers = layers;
+    this.#forget();
+    this.#shown = fingerprint(this.#entry.data);
   }
 
-  /** Forgets what `layers` do not need. */
-  #settle(layers: readonly Steps[]): void {
-    const all = new Set(layers.flatMap((layer) => layer.steps));
-    for (const step of this.#factors.keys()) if (!all.has(step)) this.#factors.delete(step);
-    const steps = layers.length > 1 ? all : new Set<Step<NumericArray>>();
-    for (const step of this.#kept.keys()) if (!steps.has(step)) this.#kept.delete(step);
-    if (layers.length <= 1 || this.#lowest?.layer !== layers[0]) this.#lowest = undefined;
+  /** Forgets what the layers shown do not need. */
+  #forget(): void {
+    const isOpening = this.#openings > 0;
+    const once = this.#layers.filter(isMadeOnce);
+    for (const layer of this.#results.keys()) {
+      const isNeeded = once.includes(layer) && (isOpening || this.#layers.length > 1);
+      if (!isNeeded) this.#results.delete(layer);
+    }
+    const again = this.#layers.filter((layer) => !once.includes(layer)).flatMap(({ steps }) => steps);
+    for (const step of this.#owned.keys()) if (!again.includes(step)) this.#owned.delete(step);
     // What is left watches only, and what is visible is the original.
-    if (layers.length === 0) this.#forgetOriginal();
-    this.#layers = layers;
-    this.#shown = fingerprint(this.#entry.data);
+    if (this.#layers.length === 0 && !isOpening) this.#forgetOriginal();
   }
 
   #forgetOriginal(): void {
@@ -199,13 +198,10 @@ export class CopyStage implements Stage<NumericArray> {
   }
 
   bytes(): Bytes {
-    const kept = [...this.#kept.values(), this.#lowest?.result, this.#original];
-    const factors = [...this.#factors.keys()].reduce((sum, step) => sum + factorBytes(step), 0);
-    return {
-      held: kept.reduce((sum, array) => sum + (array?.byteLength ?? 0), factors),
-      shared: none,
-      transient: 0,
-    };
+    const owned = [...this.#owned.keys()].reduce((sum, step) => sum + operandBytes(step), 0);
+    const kept = [...this.#results.values(), this.#original];
+    const held = kept.reduce((sum, array) => sum + (array?.byteLength ?? 0), owned);
+    return { held, shared: none, transient: 0 };
   }
 
   read(which: "original" | "visible"): ArrayLike<number> {
@@ -219,11 +215,9 @@ export class CopyStage implements Stage<NumericArray> {
       this.#assertGuarded();
       if (this.#original !== undefined) this.#entry.data.set(this.#original);
     }
-    this.#forgetOriginal();
-    this.#lowest = undefined;
-    this.#kept.clear();
-    this.#factors.clear();
     this.#layers = [];
+    this.#openings = 0;
+    this.#forget();
     this.#onRelease();
     return guarded ? "fingerprint" : "copy";
   }

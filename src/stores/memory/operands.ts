@@ -76,7 +76,7 @@ export function withOwnOperands(step: Step<NumericArray>): Step<NumericArray> {
 }
 
 /** The step with copies of its factors, so that nobody can change them. */
-export function withOwnFactors(step: Step<NumericArray>): Step<NumericArray> {
+function withOwnFactors(step: Step<NumericArray>): Step<NumericArray> {
   if (step.op === "scale" && typeof step.by !== "number") {
     return { op: "scale", by: { axis: step.by.axis, factors: step.by.factors.slice() } };
   }

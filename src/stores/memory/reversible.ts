@@ -19,8 +19,12 @@ export class ReversibleStage implements Stage<NumericArray> {
   readonly #onRelease: () => void;
   readonly #steps: StepsShown;
   #wanted: readonly Step<NumericArray>[] = [];
-  /** All that was visible, and how many steps were, before user code could run: for each opening within another's. */
-  readonly #secured: { readonly bytes: NumericArray; readonly count: number }[] = [];
+  /** Whether showing others failed, and so did going back. */
+  #isTorn = false;
+  /** How many openings go on whose user code may write to what is visible. */
+  #openings = 0;
+  /** All that is visible, and how many steps are, while there are any. */
+  #secured: { readonly bytes: NumericArray; count: number } | undefined;
 
   /**
    * @param plane - whether scales park one bit of every element
@@ -37,7 +41,7 @@ export class ReversibleStage implements Stage<NumericArray> {
   }
 
   get seesWrites(): boolean {
-    return this.#secured.length === 0 && this.#steps.endsParked;
+    return this.#secured === undefined && this.#steps.endsParked;
   }
 
   get sawWrite(): boolean {
@@ -50,12 +54,18 @@ export class ReversibleStage implements Stage<NumericArray> {
   }
 
   secure(): void {
-    this.#secured.push({ bytes: pooledCopy(this.#entry.data), count: this.#steps.count });
+    this.#secured ??= { bytes: pooledCopy(this.#entry.data), count: this.#steps.count };
+    this.#openings++;
   }
 
   settle(): void {
-    const secured = this.#secured.pop();
-    if (secured !== undefined) giveBack(secured.bytes);
+    this.#openings = Math.max(0, this.#openings - 1);
+    if (this.#openings === 0) this.#forgetSecured();
+  }
+
+  #forgetSecured(): void {
+    if (this.#secured !== undefined) giveBack(this.#secured.bytes);
+    this.#secured = undefined;
   }
 
   show(layers: readonly Layer<NumericArray>[]): void {
@@ -64,14 +74,18 @@ export class ReversibleStage implements Stage<NumericArray> {
     const steps = layers.flatMap((layer) => layer.steps);
     try {
       this.#become(steps);
+      this.#secureAgain();
     } catch (error) {
       const possible = !this.#isDetached && this.#steps.lost.size === 0 && this.#steps.canBecome(before);
       if (possible) {
+        this.#isTorn = true;
         this.#become(before);
         this.#steps.settle();
+        this.#isTorn = false;
       }
       throw error;
     }
+    this.#isTorn = false;
     this.#wanted = steps;
     this.#steps.settle();
     // Who shows something else has asked before whether anything was written.
@@ -84,9 +98,16 @@ export class ReversibleStage implements Stage<NumericArray> {
     if (this.#steps.lost.size > 0) throw this.#lostError();
   }
 
+  /** User code that goes on has shown or closed a theater: from now on it may write to what is visible now. */
+  #secureAgain(): void {
+    if (this.#secured === undefined) return;
+    this.#secured.bytes.set(this.#entry.data);
+    this.#secured.count = this.#steps.count;
+  }
+
   /** Brings back what user code wrote to at opening. */
   #undoUserCode(): void {
-    const secured = this.#secured.at(-1);
+    const secured = this.#secured;
     if (secured !== undefined && this.#steps.isWritten()) this.#steps.reset(secured.count, secured.bytes);
   }
 
@@ -97,7 +118,7 @@ export class ReversibleStage implements Stage<NumericArray> {
   /** @throws RestoreError where nothing but the parameter itself has the original, and it was written */
   #assertGuarded(): void {
     if (this.#isDetached) throw this.#error("was detached: its buffer was transferred");
-    if (this.#steps.count > 0 || this.#secured.length > 0 || !this.#steps.isWritten()) return;
+    if (this.#steps.count > 0 || this.#secured !== undefined || !this.#steps.isWritten()) return;
     throw this.#error(
       "was overwritten in place inside a theater that does not modify it, and so holds no copy of it",
     );
@@ -122,14 +143,14 @@ export class ReversibleStage implements Stage<NumericArray> {
 
   written(): "no" | "overwritten" | "disposed" {
     if (this.#isDetached) return "disposed";
-    return this.#steps.isWritten() ? "overwritten" : "no";
+    return this.#isTorn || this.#steps.isWritten() ? "overwritten" : "no";
   }
 
   bytes(): Bytes {
     return {
       held: this.#steps.bytes,
       shared: new Map(),
-      transient: this.#secured.reduce((sum, { bytes }) => sum + bytes.byteLength, 0),
+      transient: this.#secured?.bytes.byteLength ?? 0,
     };
   }
 
@@ -139,7 +160,7 @@ export class ReversibleStage implements Stage<NumericArray> {
   }
 
   release(how: "restore" | "keep"): "copy" | "inverse" | "fingerprint" {
-    const by = this.#steps.count > 0 ? "inverse" : this.#secured.length > 0 ? "copy" : "fingerprint";
+    const by = this.#steps.count > 0 ? "inverse" : this.#secured === undefined ? "fingerprint" : "copy";
     if (how === "restore") {
       this.#assertGuarded();
       this.#undoUserCode();
@@ -148,7 +169,9 @@ export class ReversibleStage implements Stage<NumericArray> {
     }
     this.#steps.clear();
     this.#wanted = [];
-    while (this.#secured.length > 0) this.settle();
+    this.#isTorn = false;
+    this.#openings = 0;
+    this.#forgetSecured();
     this.#onRelease();
     return by;
   }

@@ -40,8 +40,10 @@ export class QuantizedStage implements Stage<NumericArray> {
   #isTorn = false;
   /** Of what is visible; the first `hold` or `show` takes it. */
   #digest = "";
-  /** All that was visible before user code could run: for each opening within another's. */
-  readonly #secured: Undo[] = [];
+  /** How many openings go on whose user code may write to what is visible. */
+  #openings = 0;
+  /** All that is visible, while there are any. */
+  #secured: Undo | undefined;
 
   /**
    * @param keepsAll - whether to keep all bytes, and so survive whatever is written inside
@@ -67,11 +69,13 @@ export class QuantizedStage implements Stage<NumericArray> {
   }
 
   secure(): void {
-    this.#secured.push(imageOf(this.#entry));
+    this.#secured ??= imageOf(this.#entry);
+    this.#openings++;
   }
 
   settle(): void {
-    this.#secured.pop();
+    this.#openings = Math.max(0, this.#openings - 1);
+    if (this.#openings === 0) this.#secured = undefined;
   }
 
   #digestNow(): string {
@@ -87,6 +91,8 @@ export class QuantizedStage implements Stage<NumericArray> {
     this.#isTorn = true;
     try {
       this.#shown.become(layers);
+      // User code that goes on has shown or closed a theater: from now on it may write to what is visible now.
+      if (this.#secured !== undefined) this.#secured = imageOf(this.#entry);
     } catch (error) {
       if (!isDetached(this.#entry)) this.#shown.become(before);
       this.#settle(before);
@@ -111,8 +117,7 @@ export class QuantizedStage implements Stage<NumericArray> {
     if (isDetached(this.#entry)) throw this.#lost("was detached: a buffer of it was transferred");
     // What failed half way is undone like what succeeded.
     if (this.#digest === "" || this.#isTorn || this.written() === "no") return;
-    const secured = this.#secured.at(-1);
-    if (secured !== undefined) return secured.run();
+    if (this.#secured !== undefined) return this.#secured.run();
     const { keeps } = this.#shown;
     if (keeps === "all") return;
     // Scales, and codes that it moved, are right whatever was written to them.
@@ -140,7 +145,7 @@ export class QuantizedStage implements Stage<NumericArray> {
     return {
       held: this.#shown.bytes + ownBytes(this.#layers),
       shared: new Map(),
-      transient: this.#secured.reduce((sum, { bytes }) => sum + bytes, 0),
+      transient: this.#secured?.bytes ?? 0,
     };
   }
 
@@ -166,7 +171,8 @@ export class QuantizedStage implements Stage<NumericArray> {
     }
     this.#shown.clear();
     open.delete(this.#entry.storage);
-    this.#secured.length = 0;
+    this.#openings = 0;
+    this.#secured = undefined;
     this.#layers = [];
     this.#tainted = undefined;
     this.#onRelease();
