@@ -106,7 +106,7 @@ export function* reshow(slot: Slot, entries: readonly Entry[], parameter: Parame
 /** Lets another stage, of the first technique that modifies, watch a slot that nothing modifies yet. */
 function convert(slot: Slot, stage: Stage<unknown>, { technique, userCode }: Joining): void {
   // The one that watches holds the way back until the other one does, which may be able to compute it.
-  stage.hold(userCode || stage.secure === undefined);
+  stage.hold(userCode);
   const watching = slot.stage;
   slot.stage = stage;
   slot.technique = technique;

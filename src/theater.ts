@@ -170,9 +170,9 @@ function* openHere<T>(model: Model<T>, request: Request): Operation<Open<T>> {
       if (model.estimates) refuseExcess(opened, held);
     }
     request.signal?.throwIfAborted();
+    yield* model.agreement?.settle() ?? [];
     if (userCode) for (const { site } of targets) slots.get(site.key)!.stage.settle?.();
     if (model.estimates) opened.heldBytes = held;
-    yield* model.agreement?.settle() ?? [];
   } catch (error) {
     yield* rollBack(opened, error);
     throw error;

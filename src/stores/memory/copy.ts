@@ -102,7 +102,7 @@ export class CopyStage implements Stage<NumericArray> {
   }
 
   settle(): void {
-    this.#openings = Math.max(0, this.#openings - 1);
+    this.#openings--;
     if (this.#openings > 0) this.#keepLone();
     else this.#forget();
   }

@@ -59,7 +59,7 @@ export class ReversibleStage implements Stage<NumericArray> {
   }
 
   settle(): void {
-    this.#openings = Math.max(0, this.#openings - 1);
+    this.#openings--;
     if (this.#openings === 0) this.#forgetSecured();
   }
 

@@ -74,7 +74,7 @@ export class QuantizedStage implements Stage<NumericArray> {
   }
 
   settle(): void {
-    this.#openings = Math.max(0, this.#openings - 1);
+    this.#openings--;
     if (this.#openings === 0) this.#secured = undefined;
   }
 
