@@ -85,7 +85,8 @@ export function userCodeContract<M, V>(harness: Harness<M, V>, recipes: readonly
   });
 
   // Where every theater is on all parameters, none can be opened or closed here.
-  describe.runIf(!harness.watchesAll)("a custom function that opens and closes theaters", () => {
+  if (harness.watchesAll) return;
+  describe("a custom function that opens and closes theaters", () => {
     it("and then writes to their parameters, changes nothing", () =>
       onModel(harness, async ({ model, expectOriginal }) => {
         for (const each of [scale(3), counting().modification]) {
