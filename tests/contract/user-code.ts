@@ -84,6 +84,32 @@ export function userCodeContract<M, V>(harness: Harness<M, V>, recipes: readonly
     );
   });
 
+  it("a result stays while others come and go above and below it", () =>
+    onModel(harness, async ({ model, plain, expectVisible }) => {
+      const counted = [counting(), counting()] as const;
+      const thrice = [scaled(3, harness.arithmetic)];
+      const show = (modification: Recipe<V>["modification"], of: readonly Change[]) => {
+        const theater = api.surgicalTheater(model, { ...all, modification });
+        const key = plain.open(of);
+        return () => {
+          theater.close();
+          plain.close(key);
+        };
+      };
+      const closings = [
+        show(counted[0].modification, changes),
+        show(scale(3), thrice),
+        show(counted[1].modification, changes),
+      ];
+      for (const close of closings) {
+        show(scale(3), thrice)();
+        await expectVisible();
+        close();
+        await expectVisible();
+      }
+      expect(counted.map(({ count }) => count.calls)).toEqual([5, 5]);
+    }));
+
   // Where every theater is on all parameters, none can be opened or closed here.
   if (harness.watchesAll) return;
   describe("a custom function that opens and closes theaters", () => {
@@ -154,30 +180,4 @@ export function userCodeContract<M, V>(harness: Harness<M, V>, recipes: readonly
         }),
     );
   });
-
-  it("a result stays while others come and go above and below it", () =>
-    onModel(harness, async ({ model, plain, expectVisible }) => {
-      const counted = [counting(), counting()] as const;
-      const thrice = [scaled(3, harness.arithmetic)];
-      const show = (modification: Recipe<V>["modification"], of: readonly Change[]) => {
-        const theater = api.surgicalTheater(model, { ...all, modification });
-        const key = plain.open(of);
-        return () => {
-          theater.close();
-          plain.close(key);
-        };
-      };
-      const closings = [
-        show(counted[0].modification, changes),
-        show(scale(3), thrice),
-        show(counted[1].modification, changes),
-      ];
-      for (const close of closings) {
-        show(scale(3), thrice)();
-        await expectVisible();
-        close();
-        await expectVisible();
-      }
-      expect(counted.map(({ count }) => count.calls)).toEqual([5, 5]);
-    }));
 }
