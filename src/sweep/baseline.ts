@@ -76,8 +76,9 @@ export function checkAlike(
       "baseline_moved",
       `Evaluating the model as it is gave ${name} = ${before[repeat]} first, and now ${values[repeat]} ` +
         `(repeat ${repeat}, tolerance ${tolerance}), though its parameters are the same bits. What was recorded stays valid. ` +
-        "evaluate does not give the same for the same model: seed what it draws at random, with `repeat`, and let it keep " +
-        "nothing from call to call; or say how far it may be off: tolerance. Then run the sweep again: it goes on from here.",
+        "Either it measures something else now, such as other data: then begin another file of results. Or it does not give the " +
+        "same for the same model: seed what it draws at random, with `repeat`, and let it keep nothing from call to call; or " +
+        "say how far it may be off: tolerance. Then run the sweep again: it goes on from here.",
     );
   }
 }

@@ -103,12 +103,11 @@ export async function runSweep<S, T, M extends S, K extends string>(
     const mine = pending.filter((_, i) => i % size === rank);
     const teller = new Teller(onProgress, { ...found, trials: found.trials.filter(isOurs) }, mine.length);
     teller.tell(undefined, journal.notice);
-    if (pending.length > 0 || found.end === undefined) {
-      const reference = await begin(comm, ready, journal, found.baselines[0]);
-      teller.measured(reference.metrics);
-      await together(comm, () => runTrials({ ready, rank, journal, teller, reference }, mine));
-      await together(comm, () => journal.add({ record: "end", identical: true, rank, finished: now() }));
-    }
+    // Also where nothing is left to do: what is recorded is of no use if evaluate has come to measure something else.
+    const reference = await begin(comm, ready, journal, found.baselines[0]);
+    teller.measured(reference.metrics);
+    await together(comm, () => runTrials({ ready, rank, journal, teller, reference }, mine));
+    await together(comm, () => journal.add({ record: "end", identical: true, rank, finished: now() }));
     teller.tell();
     const added = await ofAll(comm, journal.entries);
     const { trials, failures, ...results } = resultsOf(header, [...entries, ...inOneOrder(added)]);

@@ -33,13 +33,23 @@ async function counted(
 const undisturbed = async (): Promise<unknown> => essence(await runSweep(sweepOf()));
 
 describe("a sweep with results", () => {
-  it("evaluates nothing again that is finished", async () => {
+  it("evaluates nothing again that is finished, but the model as it is", async () => {
     const results = freshPath();
     const first = await counted({}, { results });
-    const bytes = readFileSync(results);
+    const text = readFileSync(results, "utf8");
     const again = await counted({}, { results });
-    expect([first.calls, again.calls]).toEqual([11, 0]);
-    expect(again.result).toEqual(first.result);
+    expect([first.calls, again.calls]).toEqual([11, 1]);
+    expect(essence(again.result)).toEqual(essence(first.result));
+    expect(readFileSync(results, "utf8").startsWith(`${text}{"record":"baseline"`)).toBe(true);
+  });
+
+  it("does not show results of an evaluation that measures something else now, finished or not", async () => {
+    const results = freshPath();
+    await runSweep(sweepOf(), { results });
+    const bytes = readFileSync(results);
+    const evaluate = (model: Model): object => ({ ...measure(model), sum: 5 });
+    await expect(runSweep(sweepOf({ evaluate }), { results })).rejects.toMatchObject({ code: "baseline_moved" });
+    await expect(runSweep(sweepOf({ evaluate }), { results })).rejects.toThrow("begin another file of results");
     expect(readFileSync(results)).toEqual(bytes);
   });
 
@@ -70,8 +80,8 @@ describe("a sweep with results", () => {
     const results = freshPath();
     const trial = { name: "half", modification: scale(0.5), layers: "all" };
     await counted({ trials: [trial] }, { results });
-    // The model as it is before and after.
-    expect((await counted({ trials: [{ ...trial, ...changes }] }, { results })).calls).toBe(isNew ? 3 : 0);
+    // The model as it is, before and after.
+    expect((await counted({ trials: [{ ...trial, ...changes }] }, { results })).calls).toBe(isNew ? 3 : 1);
   });
 
   it("keeps a trial's earlier results in the file, and its latest in what is read", async () => {
@@ -157,12 +167,9 @@ describe("results that end anywhere", () => {
     const results = freshPath();
     await runSweep(sweepOf(), { results });
     truncateSync(results, readFileSync(results).length - 1);
-    const { calls } = await counted({}, { results });
-    expect(calls).toBe(0);
-    expect((await readResults(results)).end?.identical).toBe(true);
     const text = readFileSync(results, "utf8");
-    const trial = { name: "half", modification: scale(0.5), layers: "all" };
-    await runSweep(sweepOf({ trials: [trial] }), { results });
+    expect((await counted({}, { results })).calls).toBe(1);
+    expect((await readResults(results)).end?.identical).toBe(true);
     expect(readFileSync(results, "utf8").startsWith(`${text}\n{"record":"baseline"`)).toBe(true);
   });
 
