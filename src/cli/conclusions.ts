@@ -2,19 +2,8 @@
 import { formatBytes } from "../receipt.ts";
 import type { Point, Summary } from "../sweep/summary.ts";
 import { table } from "./output.ts";
+import { changeFormat, formatStatistics } from "./report/numbers.ts";
 import { visible } from "./report/text.ts";
-
-const digits = (value: number): string => value.toPrecision(4);
-
-/** `0.9611 ± 0.0040`, half of the 95 % interval. */
-function shown(point: Point, metric: string): string {
-  const statistics = point.metrics[metric];
-  if (statistics === undefined) return "–";
-  const { mean, interval } = statistics;
-  return interval === undefined
-    ? digits(mean)
-    : `${digits(mean)} ± ${digits((interval[1] - interval[0]) / 2)}`;
-}
 
 /** The point of each kind that is furthest from the baseline, for better and for worse. */
 function extremes(points: readonly Point[]): readonly Point[] {
@@ -26,28 +15,38 @@ function extremes(points: readonly Point[]): readonly Point[] {
   });
 }
 
-/** The text. */
-export function conclusions({ header, baseline, points, best, failures, receipts, held }: Summary): string {
-  const { metric, mode } = header.objective;
-  const most = Math.max(0, ...held.map(({ heldBytes }) => heldBytes));
-  const rows = extremes(points).map((point) => [
-    point.kind,
-    point.name,
-    shown(point, metric),
-    `${point.change! > 0 ? "+" : ""}${digits(point.change!)}`,
-  ]);
+/** What deciding points gave, or why there are none. */
+function findings({ header, points, best }: Summary): readonly string[] {
+  const { metric } = header.objective;
+  if (points.length === 0) return ["No trial was completed."];
+  const all = extremes(points);
+  const change = changeFormat(all.map((point) => point.change));
+  const value = (point: Point): string => formatStatistics(point.metrics[metric]);
   return [
-    `${visible(header.name)}: ${metric} (${mode === "max" ? "more" : "less"} is better) of the model as it is: ` +
-      digits(baseline.metrics[metric]!.mean),
-    "",
-    table([["kind", "lowest and highest", metric, "change"], ...rows]),
+    table([
+      ["kind", "lowest and highest", metric, "change"],
+      ...all.map((point) => [point.kind, point.name, value(point), change(point.change)]),
+    ]),
     "",
     best?.verdict === "better"
-      ? `Best: ${visible(best.name)}, ${shown(best, metric)}`
+      ? `Best: ${visible(best.name)}, ${value(best)}`
       : "None is better than the model as it is",
+  ];
+}
+
+/** The text. */
+export function conclusions(summary: Summary): string {
+  const { header, baseline, failures, receipts, held } = summary;
+  const { metric, mode } = header.objective;
+  const most = Math.max(0, ...held.map(({ heldBytes }) => heldBytes));
+  return [
+    ...failures.map(({ name, error }) => `Failed: ${visible(name)}: ${visible(error.message)}`),
+    `${visible(header.name)}: ${metric} (${mode === "max" ? "more" : "less"} is better) of the model as it is: ` +
+      formatStatistics(baseline.metrics[metric]),
+    "",
+    ...findings(summary),
     `${receipts.identical} of ${receipts.trials} trials brought the model back bit for bit` +
       (receipts.atEnd === true ? "; at the end it is identical" : ""),
     `At most ${formatBytes(most)} were held; a copy of the model is ${formatBytes(header.modelBytes)}`,
-    ...failures.map(({ name, error }) => `Failed: ${visible(name)}: ${visible(error.message)}`),
   ].join("\n");
 }

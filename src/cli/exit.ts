@@ -27,19 +27,31 @@ export class Interrupted extends Error {
   override readonly name = "Interrupted";
 }
 
+/** Whether it is what a sweep, its trials or its options are refused with before anything is evaluated. */
+export function isAboutSweep(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    /^(TypeError|RangeError)$/.test(error.name) &&
+    /^(sweep|runSweep|trials?)\b/.test(error.message)
+  );
+}
+
+/** A sentence, with the full stop that messages are without. */
+const sentence = (text: string): string => (/[.?!…]$/.test(text) ? text : `${text}.`);
+
 /** The exit code for something that was thrown. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof Interrupted) return exitCodes.interrupted;
   // By name: a configuration may bring another copy of this package.
   if (error instanceof Error && error.name === "RestoreError") return exitCodes.notRestored;
-  if (error instanceof UsageError) return exitCodes.usage;
+  if (error instanceof UsageError || isAboutSweep(error)) return exitCodes.usage;
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   return exitCodes.failed;
 }
 
 /** What to print about it: our errors speak for themselves, others bring their stack. */
 export function explain(error: unknown): string {
-  if (error instanceof UsageError) return `${messageOf(error)}.`;
+  if (error instanceof UsageError || isAboutSweep(error)) return sentence(messageOf(error));
   if (error instanceof Interrupted) return `${messageOf(error)}. Run the same command again to go on.`;
   const { code } = (error ?? {}) as { readonly code?: unknown };
   if (
@@ -48,7 +60,7 @@ export function explain(error: unknown): string {
     Object.hasOwn(error, "code") &&
     /^[a-z_]+$/.test(code)
   ) {
-    return `${messageOf(error)}.\n(${code}: docs/errors/${code}.md)`;
+    return `${sentence(messageOf(error))}\n(${code}: node_modules/surgical-theater/docs/errors/${code}.md)`;
   }
   return error instanceof Error
     ? (error.stack ?? error.message)

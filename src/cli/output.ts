@@ -21,7 +21,9 @@ export function note(text: string): void {
 export function table(rows: readonly (readonly string[])[]): string {
   const shown = rows.map((row) => row.map(visible));
   const widths = (shown[0] ?? []).map((_, at) => Math.max(...shown.map((row) => row[at]!.length)));
-  const isNumber = widths.map((_, at) => shown.slice(1).every((row) => /^(-?[\d.]+.*|–|)$/.test(row[at]!)));
+  const isNumber = widths.map((_, at) =>
+    shown.slice(1).every((row) => /^([-+\u2212]?[\d.]+.*|–|)$/.test(row[at]!)),
+  );
   return shown
     .map((row) =>
       row

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { layers as tfl, type LayersModel, sequential } from "@tensorflow/tfjs-layers";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -87,6 +87,54 @@ describe("sweep --model", () => {
       expect(trials.every(({ identical }) => identical)).toBe(true);
     },
   );
+
+  it("judges a probability against yes and no by accuracy and cross-entropy", async () => {
+    const model = sequential({
+      layers: [
+        tfl.flatten({ inputShape: [2, 2] }),
+        tfl.dense({ name: "out", units: 1, activation: "sigmoid" }),
+      ],
+    });
+    const label = (row: readonly number[]): number => row[0]! % 2;
+    const { args, results } = await saved(model, label);
+    const { code, stdout } = await command(...args);
+    expect(stdout).toContain(
+      "model.json on val.csv: accuracy".replace("model.json", basename(dirname(args[2]))),
+    );
+    expect(code).toBe(0);
+    const outputs = predictions(model);
+    const right = rows.filter((row, i) => (outputs[i]! > 0.5 ? 1 : 0) === label(row));
+    expect((await readResults(results)).baselines[0]!.metrics["accuracy"]).toEqual([
+      right.length / rows.length,
+    ]);
+  });
+
+  it("takes the folder of a model, and another spelling of its path, for the model", async () => {
+    const { args, results } = await saved(classifier("softmax"), () => 0);
+    expect((await command(...args)).code).toBe(0);
+    const { trials } = await readResults(results);
+    for (const path of [
+      dirname(args[2]),
+      `${dirname(args[2])}/../${basename(dirname(args[2]))}/model.json`,
+    ]) {
+      const { code, stderr } = await command("sweep", "--model", path, ...args.slice(3));
+      expect(code).toBe(0);
+      expect(stderr).toContain(`${trials.length} of ${trials.length} trials were finished before`);
+    }
+  });
+
+  it("does not take results for other data for these", async () => {
+    const { args } = await saved(classifier("softmax"), (row) => row[0]! % 3);
+    await command(...args);
+    const divided = await command(...args.slice(0, 6), "1000", ...args.slice(7));
+    expect(divided.code).toBe(1);
+    expect(divided.stderr).toContain("docs/errors/baseline_moved.md");
+    const other = join(dirname(args[4]), "other.csv");
+    writeFileSync(other, readFileSync(args[4]));
+    const renamed = await command(...args.slice(0, 4), other, ...args.slice(5));
+    expect(renamed.code).toBe(1);
+    expect(renamed.stderr).toContain("docs/errors/other_sweep.md");
+  });
 
   it("judges one output by its squared and absolute error", async () => {
     const model = sequential({

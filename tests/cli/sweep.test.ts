@@ -105,4 +105,38 @@ describe("sweep", () => {
     },
     30_000,
   );
+
+  it("goes on, and ends with 0, where nobody reads what it prints any more", async () => {
+    const config = file("sweep.mjs", configuration());
+    const results = `${config}.jsonl`;
+    const args = ["--import", "tsx", main, "sweep", config, "--results", results];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+    child.stdout.destroy();
+    child.stderr.destroy();
+    expect(await new Promise((done) => child.on("close", done))).toBe(0);
+    expect((await readResults(results)).end?.identical).toBe(true);
+  }, 30_000);
+
+  it("says first what failed, where nothing was completed", async () => {
+    const none = `trials: [{ name: "no attention", modification: scale(0.5) }],`;
+    const { code, stdout } = await sweep(file("sweep.mjs", configuration(none)));
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^Failed: no attention: layers: this model has no attention/);
+    expect(stdout).toContain("No trial was completed.");
+  });
+
+  it("makes the folders of what it writes", async () => {
+    const config = file("sweep.mjs", configuration());
+    const at = `${config}.d/deep/`;
+    const { code } = await command(
+      "sweep",
+      config,
+      "--results",
+      `${at}r.jsonl`,
+      "--report",
+      `${at}pages/r.html`,
+    );
+    expect(code).toBe(0);
+    expect(existsSync(`${at}pages/r.html`)).toBe(true);
+  });
 });

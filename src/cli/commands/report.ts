@@ -1,7 +1,7 @@
 /** `surgical-theater report RESULTS`: a page, or tables, of what a sweep has found so far. */
 import { writeFileSync } from "node:fs";
 import { readResults } from "../../sweep.ts";
-import { existingFile } from "../files.ts";
+import { assertWritable, existingFile } from "../files.ts";
 import { note, print } from "../output.ts";
 import type { Format } from "../report/formats.ts";
 
@@ -14,6 +14,7 @@ export async function reportCommand(
   const rendered = render(format, await readResults(existingFile(results, "The results")));
   const target = output ?? (format === "html" ? results.replace(/(\.jsonl)?$/, ".html") : "-");
   if (target === "-") return print(rendered);
+  assertWritable(target, "Name another one with --output");
   writeFileSync(target, rendered);
   note(`Wrote ${target}`);
 }

@@ -1,6 +1,6 @@
 /** `surgical-theater sweep`: runs a sweep, or goes on with one, and reports on it. */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { basename, dirname, extname, resolve } from "node:path";
+import { writeFileSync } from "node:fs";
+import { basename, extname } from "node:path";
 import { launcherOf } from "../../distributed/mpi/launcher.ts";
 import { mpi, solo } from "../../distributed.ts";
 import { type AnySweep, type Results, runSweep } from "../../sweep.ts";
@@ -8,6 +8,7 @@ import { summarize } from "../../sweep/summary.ts";
 import { loadConfig } from "../config.ts";
 import { exitCodes, type ExitCode, UsageError } from "../exit.ts";
 import { interruptible } from "../interrupt.ts";
+import { assertWritable, existingFile } from "../files.ts";
 import { note, print } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { conclusions } from "../conclusions.ts";
@@ -29,6 +30,22 @@ export interface Outputs {
   readonly json: boolean;
 }
 
+/**
+ * Where results and report go.
+ *
+ * @param name - what they are called by default
+ * @throws UsageError where they cannot be written
+ */
+export function outputsOf(
+  name: string,
+  { results = `${name}.jsonl`, report, json = false }: SweepOptions,
+): Outputs {
+  const page = report ?? `${results.replace(/\.jsonl$/, "")}.html`;
+  assertWritable(results, "Name another file with --results");
+  assertWritable(page, "Name another file with --report");
+  return { results, report: page, json };
+}
+
 /** Runs a sweep from its first or next trial to its end, and writes its report. */
 export async function sweepInto(
   sweep: AnySweep,
@@ -37,7 +54,6 @@ export async function sweepInto(
   const isParallel = launcherOf(process.env).kind !== "none";
   const communicator = isParallel ? await mpi() : solo();
   const isFirst = communicator.rank === 0;
-  for (const file of [path, report]) mkdirSync(dirname(file), { recursive: true });
   let results: Results;
   {
     using progress = new Progress();
@@ -59,25 +75,19 @@ export async function sweepInto(
   return results.failures.length > 0 ? exitCodes.failed : exitCodes.done;
 }
 
-/** The sweep, and what its results are named after. */
-async function chosen(
-  config: string | undefined,
-  { model, data, divideBy = 1 }: SweepOptions,
-): Promise<readonly [sweep: AnySweep, name: string]> {
+export async function sweepCommand(config: string | undefined, options: SweepOptions): Promise<ExitCode> {
+  const { model, data, divideBy = 1 } = options;
   if (config !== undefined && model === undefined && data === undefined) {
-    return [await loadConfig(config), basename(config, extname(config))];
+    const path = existingFile(config, "The configuration");
+    // Before it trains for nothing.
+    const outputs = outputsOf(basename(path, extname(path)), options);
+    return sweepInto(await loadConfig(config), outputs);
   }
   if (config !== undefined || model === undefined || data === undefined) {
     throw new UsageError("sweep needs either a configuration, or --model with --data. Nothing was run");
   }
   // Loaded where it is needed: who sweeps something else need not have TensorFlow.js.
-  const { layersSweep } = await import("../tfjs/layers-sweep.ts");
-  return [await layersSweep({ model, data, divideBy }), basename(dirname(resolve(model)))];
-}
-
-export async function sweepCommand(config: string | undefined, options: SweepOptions): Promise<ExitCode> {
-  const [sweep, name] = await chosen(config, options);
-  const { results = `${name}.jsonl`, json = false } = options;
-  const { report = `${results.replace(/\.jsonl$/, "")}.html` } = options;
-  return sweepInto(sweep, { results, report, json });
+  const { layersSweep, nameOf } = await import("../tfjs/layers-sweep.ts");
+  const sweep = await layersSweep({ model, data, divideBy });
+  return sweepInto(sweep, outputsOf(nameOf(model), options));
 }

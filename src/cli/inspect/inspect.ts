@@ -2,7 +2,7 @@
 import { existsSync, openSync, readSync, closeSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { UsageError } from "../exit.ts";
-import { existingFile } from "../files.ts";
+import { existing } from "../files.ts";
 import type { Inspected } from "./inspected.ts";
 import { inspectModelJson } from "./model-json.ts";
 import { inspectGguf, inspectPeft, inspectSafetensors, inspectSharded } from "./tensor-files.ts";
@@ -28,7 +28,7 @@ function firstBytes(path: string): string {
  * @throws FormatError for a damaged file
  */
 export async function inspect(given: string): Promise<Inspected> {
-  let path = existingFile(given, "The file");
+  let path = existing(given, "The file");
   if (statSync(path).isDirectory()) {
     const found = tellTale.find((name) => existsSync(join(path, name)));
     if (found === undefined) {
@@ -41,6 +41,16 @@ export async function inspect(given: string): Promise<Inspected> {
   const begin = firstBytes(path);
   if (begin.startsWith("GGUF")) return inspectGguf(path);
   if (path.endsWith(".json")) return inspectModelJson(path);
+  if (begin.startsWith("version https://")) {
+    throw new UsageError(
+      `${JSON.stringify(given)} is a pointer of git-lfs, and not the file. Get it: git lfs pull`,
+    );
+  }
+  if (begin.trimStart().startsWith("<")) {
+    throw new UsageError(
+      `${JSON.stringify(given)} is a web page, perhaps an error of the server. Get the file again`,
+    );
+  }
   // A safetensors file begins with the length of its header, and then the header, which is JSON.
   if (path.endsWith(".safetensors") || begin[8] === "{") return inspectSafetensors(path);
   throw new UsageError(`${JSON.stringify(given)} is none of what can be inspected: ${known}`);

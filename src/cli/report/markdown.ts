@@ -46,7 +46,7 @@ function bestLine(summary: Summary): string {
   const { best, header } = summary;
   if (best === undefined) return "- Best: no trial";
   const value = formatStatistics(best.metrics[header.objective.metric]);
-  return `- Best: ${value} (${bestChange(summary)}), ${plain(best.name)}`;
+  return `- ${best.verdict === "better" ? "Best" : "Best of the trials"}: ${value} (${bestChange(summary)}), ${plain(best.name)}`;
 }
 
 /** The report of a sweep, finished or not. */

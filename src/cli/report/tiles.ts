@@ -33,7 +33,7 @@ export function tiles(summary: Summary): Markup {
     best === undefined
       ? { label: "Best", value: "–", details: ["no trial"] }
       : measured(
-          "Best",
+          best.verdict === "better" ? "Best" : "Best of the trials",
           best.metrics[metric],
           `${bestChange(summary)} against the baseline`,
           named(best.name),

@@ -24,7 +24,11 @@ function readGroup(path: string, files: readonly string[], expected: number): Bu
   });
   const all = Buffer.concat(parts);
   if (all.length !== expected) {
-    fail("truncated", path, `${files.join(", ")} have ${all.length} bytes, and its weights ${expected}`);
+    fail(
+      "truncated",
+      path,
+      `its weights have ${expected} bytes, and there are ${all.length} in ${files.join(", ")}`,
+    );
   }
   return all;
 }

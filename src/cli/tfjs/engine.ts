@@ -1,5 +1,6 @@
 /** TensorFlow.js, if it is installed. */
 import { UnsupportedError } from "../../errors.ts";
+import { note } from "../output.ts";
 
 export type TfLayers = typeof import("@tensorflow/tfjs-layers");
 
@@ -35,6 +36,7 @@ export async function startTensorFlow(): Promise<Started> {
   if (tf !== undefined && layers !== undefined) {
     for (const backend of backends) {
       if ((await installed(packages[backend])) !== undefined && (await tf.setBackend(backend))) {
+        note(`TensorFlow.js ${tf.version_core} on ${backend}`);
         const { store } = await import("../../tfjs.ts");
         return { tf, layers, store };
       }

@@ -1,4 +1,6 @@
 /** A sweep of a saved layers model on examples from a table: what `sweep --model … --data …` runs. */
+import { statSync } from "node:fs";
+import { basename, dirname, resolve } from "node:path";
 import type { LayersModel } from "@tensorflow/tfjs-layers";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { type AnySweep, checkSweep, defineSweep } from "../../sweep.ts";
@@ -6,7 +8,7 @@ import { UsageError } from "../exit.ts";
 import { existingFile } from "../files.ts";
 import { standardTrials } from "../questions.ts";
 import { type Started, startTensorFlow, type TfLayers } from "./engine.ts";
-import { classMetrics, quantityMetrics } from "./metrics.ts";
+import { type ClassMetrics, classMetrics, type QuantityMetrics, quantityMetrics } from "./metrics.ts";
 import { readArtifacts } from "./artifacts.ts";
 import { readTable, type Table } from "./table.ts";
 
@@ -19,6 +21,14 @@ export interface LayersSweepOptions {
   /** What all inputs are divided by, such as 255 for pixels. */
   readonly divideBy: number;
 }
+
+/** What a model is called: its folder. */
+export const nameOf = (path: string): string =>
+  basename(
+    statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+      ? resolve(path)
+      : dirname(resolve(path)),
+  );
 
 /** Formats whose blocks fit kernels of any shape, which TensorFlow.js stores as [inputs, outputs]. */
 const anyShape = ["bnb-int8", "bnb-nf4", "bnb-fp4"] as const;
@@ -51,13 +61,27 @@ function assertFits({ columns }: Table, input: readonly number[], path: string):
   );
 }
 
+/** Whether one output is the probability of a yes, as a sigmoid makes it, and labels are yes (1) or no (0). */
+function areYesOrNo(labels: Float64Array, outputs: Float32Array, width: number): boolean {
+  const isIn = (value: number): boolean => value >= 0 && value <= 1;
+  return width === 1 && labels.every((label) => label === 0 || label === 1) && outputs.every(isIn);
+}
+
+/** The probabilities of no and yes, for each of yes. */
+function bothWays(outputs: Float32Array): Float32Array {
+  return Float32Array.from({ length: 2 * outputs.length }, (_, i) =>
+    i % 2 === 0 ? 1 - outputs[i >> 1]! : outputs[i >> 1]!,
+  );
+}
+
 /** Whether labels are classes of `width` outputs. @throws UsageError for a class without an output */
 function areClasses(labels: Float64Array, width: number, path: string): boolean {
   if (width === 1) return false;
   const at = labels.findIndex((label) => !Number.isInteger(label) || label < 0 || label >= width);
   if (at < 0) return true;
   throw new UsageError(
-    `${path}: label ${labels[at]} of example ${at + 1} is none of the model's ${width} classes, 0 to ${width - 1}`,
+    `${path}: label ${labels[at]} of example ${at + 1} is none of the model's ${width} classes, 0 to ${width - 1}. ` +
+      "The label must be in the last column",
   );
 }
 
@@ -73,7 +97,7 @@ function sumToOne(outputs: Float32Array, width: number): boolean {
 
 /** @throws FormatError for a damaged model; UnsupportedError `engine` without TensorFlow.js */
 async function load(path: string): Promise<Started & { readonly model: LayersModel }> {
-  const artifacts = readArtifacts(existingFile(path, "The model"));
+  const artifacts = readArtifacts(existingFile(path, "The model", "model.json"));
   const started = await startTensorFlow();
   const handler = { load: async () => ({ ...artifacts, weightSpecs: [...artifacts.weightSpecs] }) };
   const model = await started.layers.loadLayersModel(handler as Parameters<TfLayers["loadLayersModel"]>[0]);
@@ -82,7 +106,8 @@ async function load(path: string): Promise<Started & { readonly model: LayersMod
 
 /**
  * Loads the model and the data, and asks the usual questions: layers, noise, pruning, quantization. Classes are judged by
- * accuracy and cross-entropy, a single output by its squared and absolute error.
+ * accuracy and cross-entropy, and so is a probability against labels of 0 and 1; another single output by its squared and
+ * absolute error.
  *
  * @throws UsageError where they do not fit
  * @throws FormatError for a damaged model; UnsupportedError `engine` without TensorFlow.js
@@ -100,27 +125,24 @@ export async function layersSweep({ model: path, data, divideBy }: LayersSweepOp
   const outputsOf = (shown: LayersModel): Float32Array =>
     tf.tidy(() => (shown.predict(examples, { batchSize: 256 }) as Tensor).dataSync()) as Float32Array;
   const common = {
-    name: path,
+    name: `${nameOf(path)} on ${basename(data)}`,
     store,
     model,
     trials: ({ layers }: { readonly layers: readonly string[] }) => standardTrials(layers, anyShape),
   };
-  if (!areClasses(labels, width, data)) {
-    return checkSweep(
-      defineSweep({
-        ...common,
-        evaluate: (shown: LayersModel) => quantityMetrics({ outputs: outputsOf(shown), width, labels }),
-        minimize: "meanSquaredError",
-      }),
-    );
+  const first = outputsOf(model);
+  if (areYesOrNo(labels, first, width)) {
+    const evaluate = (shown: LayersModel): ClassMetrics =>
+      classMetrics({ outputs: bothWays(outputsOf(shown)), width: 2, labels }, true);
+    return checkSweep(defineSweep({ ...common, evaluate, maximize: "accuracy" }));
   }
-  const areProbabilities = sumToOne(outputsOf(model), width);
-  return checkSweep(
-    defineSweep({
-      ...common,
-      evaluate: (shown: LayersModel) =>
-        classMetrics({ outputs: outputsOf(shown), width, labels }, areProbabilities),
-      maximize: "accuracy",
-    }),
-  );
+  if (!areClasses(labels, width, data)) {
+    const evaluate = (shown: LayersModel): QuantityMetrics =>
+      quantityMetrics({ outputs: outputsOf(shown), width, labels });
+    return checkSweep(defineSweep({ ...common, evaluate, minimize: "meanSquaredError" }));
+  }
+  const areProbabilities = sumToOne(first, width);
+  const evaluate = (shown: LayersModel): ClassMetrics =>
+    classMetrics({ outputs: outputsOf(shown), width, labels }, areProbabilities);
+  return checkSweep(defineSweep({ ...common, evaluate, maximize: "accuracy" }));
 }

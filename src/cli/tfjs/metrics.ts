@@ -22,10 +22,10 @@ function surprise(row: Float32Array, label: number, areProbabilities: boolean): 
 }
 
 /** Share of right answers, and mean cross-entropy in nats. */
-export function classMetrics(
-  { outputs, width, labels }: Judged,
-  areProbabilities: boolean,
-): { readonly accuracy: number; readonly crossEntropy: number } {
+export type ClassMetrics = Readonly<Record<"accuracy" | "crossEntropy", number>>;
+
+/** How good outputs for classes are. */
+export function classMetrics({ outputs, width, labels }: Judged, areProbabilities: boolean): ClassMetrics {
   let right = 0;
   let total = 0;
   for (let i = 0; i < labels.length; i++) {
@@ -36,11 +36,11 @@ export function classMetrics(
   return { accuracy: right / labels.length, crossEntropy: total / labels.length };
 }
 
-/** Mean squared and mean absolute error. */
-export function quantityMetrics({ outputs, labels }: Judged): {
-  readonly meanSquaredError: number;
-  readonly meanAbsoluteError: number;
-} {
+/** Means over all examples. */
+export type QuantityMetrics = Readonly<Record<"meanSquaredError" | "meanAbsoluteError", number>>;
+
+/** How good outputs for a quantity are. */
+export function quantityMetrics({ outputs, labels }: Judged): QuantityMetrics {
   let squared = 0;
   let absolute = 0;
   for (let i = 0; i < labels.length; i++) {
