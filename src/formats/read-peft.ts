@@ -1,6 +1,6 @@
 /** Reads a PEFT adapter. Every tensor of the file is understood, or the adapter is refused. */
 import { decode } from "../dtypes/convert.ts";
-import { FormatError, listed } from "../errors.ts";
+import { describeValue, FormatError, listed } from "../errors.ts";
 import { quoted } from "./json.ts";
 import { matching } from "./patterns.ts";
 import {
@@ -38,6 +38,11 @@ import type { ByteSource, Folder } from "./source.ts";
  * console.log(config.alpha, entries.get("head")?.b); // 4 Float32Array(1) [ 3 ]
  */
 export async function readPeft(folder: Folder): Promise<PeftAdapter> {
+  if (typeof (folder as Partial<Folder> | undefined)?.open !== "function") {
+    throw new TypeError(
+      `readPeft: the folder must have open(name), got ${describeValue(folder)}. For one on disk give folderAt(path).`,
+    );
+  }
   const config = await withFile(folder, CONFIG, readConfig);
   const weights = await folder.open(WEIGHTS);
   if (weights === undefined) throw await noWeights(folder);

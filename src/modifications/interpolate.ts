@@ -39,7 +39,7 @@ export const interpolateKind: Kind<Interpolate<unknown>> = {
     if (!isRecord(towards)) {
       throw new TypeError(
         `interpolate: towards must be a record of values by parameter name, got ${describeValue(towards)}. ` +
-          "The model is unchanged.",
+          "The model is unchanged. Of an Ema give its weights: interpolate(ema.weights).",
       );
     }
     if (Object.keys(towards).length === 0) {

@@ -18,7 +18,7 @@ export interface NeededOperand {
 
 /** Norms of the outputs of a parameter to which a low-rank delta is added. */
 export interface NeededNorms {
-  readonly delta: Pick<LowRank<unknown>, "scaling" | "loraRank" | "layout">;
+  readonly delta: LowRank<unknown>;
   /** Which of the operands are its factors. */
   readonly a: number;
   readonly b: number;
@@ -83,6 +83,14 @@ export function checkFinite(what: string, value: unknown): asserts value is numb
   if (!Number.isFinite(value)) {
     throw new RangeError(`${what} must be finite, got ${value}. The model is unchanged.`);
   }
+}
+
+/** Throws unless `options`, of a builder, are an object. `usage` is how they are given: `noise({ std, seed })`. */
+export function checkOptionsObject(usage: string, options: unknown): void {
+  if (typeof options === "object" && options !== null) return;
+  throw new TypeError(
+    `${usage}: the options must be an object, got ${describeValue(options)}. The model is unchanged.`,
+  );
 }
 
 /** Throws for a property that the kind does not have: a misspelt one would be ignored. */

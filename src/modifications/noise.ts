@@ -1,5 +1,5 @@
 import { describeValue } from "../errors.ts";
-import { checkFinite, checkFloat32, checkProperties, type Kind } from "./kind.ts";
+import { checkFinite, checkFloat32, checkOptionsObject, checkProperties, type Kind } from "./kind.ts";
 
 /** A modification that adds Gaussian noise, the same for the same seed on every store. */
 export interface Noise {
@@ -26,6 +26,7 @@ export interface Noise {
  * withTheater(weights, { modification: noise({ std: 0.01, seed: 1 }), layers: "all" }, () => weights.kernel[0]);
  */
 export function noise(options: Omit<Noise, "type">): Noise {
+  checkOptionsObject("noise({ std, seed })", options);
   const modification = { ...options, type: "noise" } as const;
   checkProperties("noise", modification, noiseKind.properties);
   // A seed may still come from the theater: anything but a missing seed is checked here.

@@ -1,6 +1,6 @@
 import { describeValue } from "../errors.ts";
 import { didYouMean } from "../hints.ts";
-import { checkFinite, checkFloatParameter, checkProperties, type Kind } from "./kind.ts";
+import { checkFinite, checkFloatParameter, checkOptionsObject, checkProperties, type Kind } from "./kind.ts";
 
 /** A modification that sets the smallest weights to zero. */
 export interface Prune {
@@ -29,6 +29,7 @@ export interface Prune {
  * // [0, 0, 0.3, -0.4], as float32
  */
 export function prune(options: Omit<Prune, "type">): Prune {
+  checkOptionsObject("prune({ sparsity })", options);
   const modification = { ...options, type: "prune" } as const;
   checkProperties("prune", modification, pruneKind.properties);
   pruneKind.check(modification, undefined);

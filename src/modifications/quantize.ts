@@ -3,7 +3,14 @@ import { didYouMean } from "../hints.ts";
 import { type QuantizedFormat, quantizedFormats } from "../quantized/parameter.ts";
 import { roundTrip } from "../quantized/round-trip.ts";
 import type { Parameter } from "../store.ts";
-import { checkFinite, checkFloatParameter, checkProperties, type Kind, needsNothing } from "./kind.ts";
+import {
+  checkFinite,
+  checkFloatParameter,
+  checkOptionsObject,
+  checkProperties,
+  type Kind,
+  needsNothing,
+} from "./kind.ts";
 
 /** A modification that rounds weights to what a quantized format can hold. */
 export interface Quantize {
@@ -30,6 +37,7 @@ export interface Quantize {
  * withTheater(weights, { modification: quantize({ format: "bnb-nf4" }), layers: "all" }, error); // more than 0
  */
 export function quantize(options: Omit<Quantize, "type">): Quantize {
+  checkOptionsObject("quantize({ format })", options);
   const modification = { ...options, type: "quantize" } as const;
   checkProperties("quantize", modification, quantizeKind.properties);
   quantizeKind.check(modification, undefined);

@@ -11,6 +11,7 @@ import { prune } from "../modifications/prune.ts";
 import { quantize } from "../modifications/quantize.ts";
 import { scale } from "../modifications/scale.ts";
 import { isRecord } from "../plain.ts";
+import { checkKnown } from "./define.ts";
 import type { QuantizedFormat } from "../quantized/parameter.ts";
 import type { Trial } from "./trial.ts";
 
@@ -89,12 +90,9 @@ export interface NoiseLevels extends Where {
 }
 
 /** Gaussian noise: each level with each seed. Kind `"noise"`, tags `std` and `seed`. */
-export function noiseLevels({
-  std: levels,
-  seeds,
-  relativeTo,
-  layers = "all",
-}: NoiseLevels): readonly Trial<never>[] {
+export function noiseLevels(options: NoiseLevels): readonly Trial<never>[] {
+  checkKnown("noiseLevels", options, ["std", "seeds", "relativeTo", "layers"]);
+  const { std: levels, seeds, relativeTo, layers = "all" } = options;
   listOf("noiseLevels: seeds", seeds);
   return listOf("noiseLevels: std", levels).flatMap((std) =>
     seeds.map((seed) => ({

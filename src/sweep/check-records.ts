@@ -122,7 +122,8 @@ export function problemOf(value: unknown, header: Header | undefined): string | 
   }
   if (!sameNames(Object.keys(others), Object.keys(shape))) {
     const unknown = Object.keys(others).find((key) => !Object.hasOwn(shape, key))!;
-    return `it has an unknown ${JSON.stringify(unknown)}.${didYouMean(unknown, Object.keys(shape))}`;
+    const hint = didYouMean(unknown, Object.keys(shape));
+    return `it has an unknown ${JSON.stringify(unknown)}${hint && `.${hint}`}`;
   }
   const { metrics } = others;
   return header === undefined || metrics === undefined

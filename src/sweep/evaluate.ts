@@ -1,4 +1,5 @@
 /** One theater with evaluations in it, and what is recorded of it. */
+import { messageOf } from "../errors.ts";
 import type { Options } from "../options.ts";
 import type { Receipt } from "../receipt.ts";
 import { checkMetrics, type Metrics, samplesOf } from "./metrics.ts";
@@ -70,18 +71,27 @@ export async function measureTrial(
   };
 }
 
+/** A text that something thrown has. Anything can be thrown, also what cannot be read. */
+export function textOf(thrown: unknown, key: "name" | "code" | "message"): string | undefined {
+  try {
+    const value = (thrown as Partial<Record<string, unknown>> | null | undefined)?.[key];
+    return typeof value === "string" ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The record of a trial that threw. */
 export function failureOf(
   { id, name, kind, tags }: Pick<KnownTrial, "id" | "name" | "kind" | "tags">,
   rank: number,
   thrown: unknown,
 ): FailureRecord {
-  const { name: type, code, message } = (thrown ?? {}) as Partial<Record<string, unknown>>;
-  const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+  const code = textOf(thrown, "code");
   const error = {
-    name: text(type) ?? "Error",
-    ...(text(code) !== undefined && { code: text(code)! }),
-    message: text(message) ?? String(thrown),
+    name: textOf(thrown, "name") ?? "Error",
+    ...(code !== undefined && { code }),
+    message: textOf(thrown, "message") ?? messageOf(thrown),
   };
   return { record: "failure", id, name, kind, tags, error, rank, finished: now() };
 }

@@ -13,6 +13,7 @@ interface FileSystem {
   readdir(path: string): Promise<string[]>;
   truncate(path: string, length: number): Promise<void>;
   open(path: string, flags: "a" | "wx"): Promise<Handle>;
+  realpath(path: string): Promise<string>;
   rm(path: string, options: { readonly force: true }): Promise<void>;
 }
 
@@ -29,6 +30,7 @@ interface Paths {
     readonly ext: string;
   };
   join(...parts: readonly string[]): string;
+  resolve(path: string): string;
 }
 
 /** What is used of the process. */
@@ -80,6 +82,14 @@ export async function readBytes(path: string): Promise<Uint8Array | undefined> {
     if (codeOf(error) === "ENOENT") return undefined;
     throw error;
   }
+}
+
+/** The one path of a file, however it is called: absolute, and without links. The file itself need not be there. */
+export async function realPath(path: string): Promise<string> {
+  const { disk, paths } = node();
+  const full = paths.resolve(path);
+  const { dir, base } = paths.parse(full);
+  return disk.realpath(full).catch(async () => paths.join(await disk.realpath(dir).catch(() => dir), base));
 }
 
 /** The file of a rank: `digits.jsonl`, `digits.rank-1.jsonl`, … */

@@ -30,10 +30,12 @@ export function lineOf({ record, ...others }: ResultRecord): string {
 }
 
 function refuse(file: string, line: number, problem: string): SweepError {
+  // A hint ends with a question mark.
+  const said = problem.endsWith("?") ? problem : `${problem}.`;
   const message =
     line === 1
-      ? `${file} is not a results file of a sweep: ${problem}. It was left as it is. Name another file for the results.`
-      : `${file}, line ${line}: ${problem}. The file was left as it is. Somebody else has written to it: repair the line, or ` +
+      ? `${file} is not a results file of a sweep: ${said} It was left as it is. Name another file for the results.`
+      : `${file}, line ${line}: ${said} The file was left as it is. Somebody else has written to it: repair the line, or ` +
         "delete it, and its trial is evaluated again.";
   return new SweepError("bad_results", message, { file, line });
 }

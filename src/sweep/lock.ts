@@ -1,5 +1,5 @@
 /** One process at a time adds to a results file. */
-import { beside, codeOf, node, type Process } from "./files.ts";
+import { beside, codeOf, node, type Process, realPath } from "./files.ts";
 
 /** Locks that this process holds: its number alone may be that of one that is gone, in a container that was started again. */
 const held = new Set<string>();
@@ -22,7 +22,8 @@ function isRunning(process: Process, pid: number): boolean {
  */
 export async function lock(path: string): Promise<(() => Promise<void>) | string> {
   const { disk, paths, process, host } = node();
-  const { dir, base } = paths.parse(path);
+  const file = await realPath(path);
+  const { dir, base } = paths.parse(file);
   const ours = paths.join(dir, `${base}.${process.pid}@${host}.lock`);
   if (held.has(ours)) return ours;
   held.add(ours);
@@ -32,7 +33,7 @@ export async function lock(path: string): Promise<(() => Promise<void>) | string
   };
   try {
     await (await disk.open(ours, "a")).close();
-    for (const other of await beside(path)) {
+    for (const other of await beside(file)) {
       const [, pid, at] =
         /^\.(\d+)@(.*)\.lock$/.exec(other.startsWith(base) ? other.slice(base.length) : "") ?? [];
       if (pid === undefined || (Number(pid) === process.pid && at === host)) continue;

@@ -15,6 +15,7 @@ function refuse(problem: string): SweepError {
 }
 
 /**
+ * @param returned - what `evaluate` returned; it stays its own
  * @param objective - the metric that decides
  * @param names - those of the first evaluation; undefined in the first one
  * @throws SweepError `bad_metrics`
@@ -25,14 +26,16 @@ export function checkMetrics(
   names: readonly string[] | undefined,
 ): Metrics {
   if (!isRecord(returned)) throw refuse(`evaluate returned ${describeValue(returned)}`);
-  const given = Object.keys(returned);
+  // Read once: it may be one object that is written to each time, or compute its properties.
+  const entries = Object.entries(returned);
+  const given = entries.map(([name]) => name);
   if (!given.includes(objective)) {
     throw refuse(
       `evaluate returned no metric ${JSON.stringify(objective)}, which is to decide.${didYouMean(objective, given)} ` +
         `It returned ${given.join(", ") || "nothing"}`,
     );
   }
-  for (const [name, value] of Object.entries(returned)) {
+  for (const [name, value] of entries) {
     if (typeof value !== "number") throw refuse(`metric ${name} is ${describeValue(value)}, and no number`);
     if (!Number.isFinite(value)) throw refuse(`metric ${name} is ${value}`);
   }
@@ -40,7 +43,7 @@ export function checkMetrics(
   if (missing !== undefined) throw refuse(`metric ${missing} is missing`);
   const added = names && given.find((name) => !names.includes(name));
   if (added !== undefined) throw refuse(`metric ${added} was not there in the first evaluation`);
-  return returned as Metrics;
+  return Object.fromEntries(entries) as Metrics;
 }
 
 /** By metric, the values of all repeats. */

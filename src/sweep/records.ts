@@ -128,7 +128,13 @@ export function resultsOf(header: Header, entries: readonly Entry[]): Results {
 
 /** The records of several files, one for each rank, as those of one: by the time at which they were written. */
 export function inOneOrder(files: readonly (readonly Entry[])[]): readonly Entry[] {
-  // In one file they are in order already, whatever the clock said.
-  if (files.length === 1) return files[0]!;
-  return files.flat().sort((a, b) => (a.finished < b.finished ? -1 : a.finished > b.finished ? 1 : 0));
+  const timed = files.flatMap((entries) => {
+    let latest = "";
+    return entries.map((entry) => {
+      // In one file they are in order already, also where the clock was set back.
+      if (entry.finished > latest) latest = entry.finished;
+      return { entry, time: latest };
+    });
+  });
+  return timed.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0)).map(({ entry }) => entry);
 }

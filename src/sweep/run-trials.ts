@@ -1,7 +1,7 @@
 /** The trials of one rank. */
 import { SweepError } from "../errors.ts";
 import { remeasure } from "./baseline.ts";
-import { failureOf, measureTrial } from "./evaluate.ts";
+import { failureOf, measureTrial, textOf } from "./evaluate.ts";
 import type { Journal } from "./journal.ts";
 import type { KnownTrial, Ready } from "./prepare.ts";
 import type { Teller } from "./progress.ts";
@@ -17,11 +17,9 @@ export interface Run {
   readonly reference: BaselineRecord;
 }
 
-/** Whether something was thrown after which nothing may go on. */
-function isFatal(error: unknown): boolean {
-  const { name } = (error ?? {}) as { readonly name?: unknown };
-  // By name: the store may be that of another copy of this package.
-  return name === "RestoreError" || name === "AbortError";
+/** Whether the model may not be what it was. By name: the store may be that of another copy of this package. */
+function isRestoreError(error: unknown): boolean {
+  return textOf(error, "name") === "RestoreError";
 }
 
 /** Evaluates one trial, and records what came of it. Returns undefined if it failed. */
@@ -33,9 +31,10 @@ async function attempt(
   try {
     record = await measureTrial(ready, trial, rank, Object.keys(reference.metrics));
   } catch (error) {
-    ready.signal.throwIfAborted();
+    // Who aborts must still hear that the model may not be what it was.
+    if (!isRestoreError(error)) ready.signal.throwIfAborted();
     await journal.add(failureOf(trial, rank, error));
-    if (isFatal(error)) throw error;
+    if (isRestoreError(error) || textOf(error, "name") === "AbortError") throw error;
     return undefined;
   }
   await journal.add(record);

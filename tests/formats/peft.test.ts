@@ -37,6 +37,12 @@ const q = "base_model.model.layers.0.self_attn.q_proj";
 const vector = [f32(`${q}.lora_A.weight`, [1, 3], 1, 2, -1), f32(`${q}.lora_B.weight`, [2, 1], 0.5, -0.25)];
 
 describe("a PEFT adapter", () => {
+  it("is read from a folder, and not from its path", async () => {
+    await expect(readPeft("adapter" as never)).rejects.toThrow(
+      'got "adapter". For one on disk give folderAt(path)',
+    );
+  });
+
   it("is read: factors by module, with rank and alpha", async () => {
     const { config, entries } = await readPeft(peftFolder(usual, await weights(...vector)));
     expect([...entries]).toEqual([

@@ -109,10 +109,28 @@ const noises: readonly Case[] = [
     says: ["noise: std must be a number", '"0.1"'],
   },
   {
+    name: "a standard deviation alone",
+    run: modifying(({ entry }) => entry.noise(0.1), "all"),
+    error: TypeError,
+    says: ["noise({ std, seed }): the options must be an object, got 0.1"],
+  },
+  {
+    name: "a sparsity alone",
+    run: modifying(({ entry }) => entry.prune(0.5), "all"),
+    error: TypeError,
+    says: ["prune({ sparsity }): the options must be an object, got 0.5"],
+  },
+  {
+    name: "a format alone",
+    run: modifying(({ entry }) => entry.quantize("bnb-nf4"), "all"),
+    error: TypeError,
+    says: ['quantize({ format }): the options must be an object, got "bnb-nf4"'],
+  },
+  {
     name: "noise without anything",
     run: modifying(({ entry }) => entry.noise(), "all"),
     error: TypeError,
-    says: ["noise: std must be a number", "undefined"],
+    says: ["noise({ std, seed }): the options must be an object", "undefined"],
   },
   {
     name: "noise without a seed",

@@ -117,5 +117,6 @@ describe("the builders of trials", () => {
     expect(() => factors([NaN])).toThrow("scale: factor must be finite");
     expect(() => noiseLevels({ std: [-1], seeds: [1] })).toThrow("noise: std must not be negative");
     expect(() => formats(["nf4"] as never)).toThrow("quantize: format");
+    expect(() => noiseLevels({ stds: [1], seeds: [1] } as never)).toThrow('Did you mean "std"?');
   });
 });

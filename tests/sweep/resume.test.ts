@@ -48,8 +48,12 @@ describe("a sweep with results", () => {
     await runSweep(sweepOf(), { results });
     const bytes = readFileSync(results);
     const evaluate = (model: Model): object => ({ ...measure(model), sum: 5 });
-    await expect(runSweep(sweepOf({ evaluate }), { results })).rejects.toMatchObject({ code: "baseline_moved" });
-    await expect(runSweep(sweepOf({ evaluate }), { results })).rejects.toThrow("begin another file of results");
+    await expect(runSweep(sweepOf({ evaluate }), { results })).rejects.toMatchObject({
+      code: "baseline_moved",
+    });
+    await expect(runSweep(sweepOf({ evaluate }), { results })).rejects.toThrow(
+      "begin another file of results",
+    );
     expect(readFileSync(results)).toEqual(bytes);
   });
 
