@@ -1,5 +1,5 @@
 /**
- * Pack once for all package tests. It happens in a copy: `npm pack` builds through `prepare`, and the `dist` of the
+ * Pack once for all package tests. It happens in a copy: `npm pack` builds through `prepack`, and the `dist` of the
  * repository may be in use.
  */
 import { cp, mkdir, readdir, symlink } from "node:fs/promises";
