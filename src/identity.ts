@@ -14,6 +14,8 @@ function bytesOf(values: ArrayLike<number>): ArrayBufferView {
 /** `value` in words: code by its text, arrays by their bytes, properties in an order of their own. */
 function* describe<T>(model: Model<T>, value: unknown): Operation<unknown> {
   if (typeof value === "function" || value instanceof RegExp) return String(value);
+  // JSON has no −0, and scaling by it shows other bits.
+  if (Object.is(value, -0)) return { number: "-0" };
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) {
     const all: unknown[] = [];

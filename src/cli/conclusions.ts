@@ -41,7 +41,7 @@ export function conclusions(summary: Summary): string {
   const most = Math.max(0, ...held.map(({ heldBytes }) => heldBytes));
   return [
     ...failures.map(({ name, error }) => `Failed: ${visible(name)}: ${visible(error.message)}`),
-    `${visible(header.name)}: ${metric} (${mode === "max" ? "more" : "less"} is better) of the model as it is: ` +
+    `${visible(header.name)}: ${visible(metric)} (${mode === "max" ? "more" : "less"} is better) of the model as it is: ` +
       formatStatistics(baseline.metrics[metric]),
     "",
     ...findings(summary),

@@ -12,9 +12,9 @@ export async function print(text: string): Promise<void> {
   });
 }
 
-/** A line on stderr. */
+/** One or several lines on stderr. Messages quote names and files, which are other people's. */
 export function note(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${text.split("\n").map(visible).join("\n")}\n`);
 }
 
 /** Rows as columns, the first row as their heads; columns of numbers are flush right. */

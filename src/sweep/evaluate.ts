@@ -22,15 +22,21 @@ export const now = (): string => new Date().toISOString();
  * @param names - those of the metrics; undefined in the first evaluation
  */
 export async function measure(
-  { settings, model, signal }: Ready,
-  options: Options<unknown>,
+  { settings, model, verifies, signal }: Ready,
+  given: Options<unknown>,
   names: readonly string[] | undefined,
 ): Promise<Measured> {
   const { store, repeats, objective, evaluate } = settings;
   let receipt: Receipt | undefined;
   let evaluateMs = 0;
   const onReceipt = (closed: Receipt): void => void (receipt = closed);
-  const metrics = await store.withTheaterAsync(model, { ...options, signal, onReceipt }, async (visible) => {
+  const options: Options<unknown> = {
+    ...given,
+    ...(verifies && { verify: "fingerprint" }),
+    signal,
+    onReceipt,
+  };
+  const metrics = await store.withTheaterAsync(model, options, async (visible) => {
     const all: Metrics[] = [];
     for (let repeat = 0; repeat < repeats; repeat++) {
       signal.throwIfAborted();

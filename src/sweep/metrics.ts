@@ -42,7 +42,8 @@ export function checkMetrics(
   const missing = names?.find((name) => !given.includes(name));
   if (missing !== undefined) throw refuse(`metric ${missing} is missing`);
   const added = names && given.find((name) => !names.includes(name));
-  if (added !== undefined) throw refuse(`metric ${added} was not there in the first evaluation`);
+  if (added !== undefined)
+    throw refuse(`metric ${added} was not there in the first evaluation, that of the results`);
   return Object.fromEntries(entries) as Metrics;
 }
 

@@ -20,6 +20,8 @@ export interface KnownTrial {
 export interface Ready {
   readonly settings: Settings;
   readonly model: unknown;
+  /** Whether each trial must compare fingerprints: where the store does not watch what a trial does not modify. */
+  readonly verifies: boolean;
   readonly trials: readonly KnownTrial[];
   /** As the results of this sweep begin. */
   readonly header: Header;
@@ -57,7 +59,7 @@ export async function prepare(sweep: unknown, signal: Signal): Promise<Ready> {
   const settings = settingsOf(sweep);
   const { name, store, objective, repeats } = settings;
   const model: unknown = await (typeof settings.model === "function" ? settings.model() : settings.model);
-  const { modelBytes } = store.planTheater(model, {});
+  const { modelBytes, survivesWrites } = store.planTheater(model, {});
   const trials = checkTrials(
     typeof settings.trials === "function"
       ? await settings.trials(subjectOf(settings, model))
@@ -77,7 +79,7 @@ export async function prepare(sweep: unknown, signal: Signal): Promise<Ready> {
     modelBytes,
     started,
   };
-  return { settings, model, trials: all, header, signal };
+  return { settings, model, verifies: !survivesWrites, trials: all, header, signal };
 }
 
 /** What no rank may have differently. */

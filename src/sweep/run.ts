@@ -13,10 +13,12 @@ import { checkSame, readKnown } from "./read.ts";
 import {
   type BaselineRecord,
   type Entry,
+  type FailureRecord,
   type Header,
   inOneOrder,
   type Results,
   resultsOf,
+  type TrialRecord,
 } from "./records.ts";
 import { checkRunOptions, neverAborted, type RunOptions } from "./run-options.ts";
 import { runTrials } from "./run-trials.ts";
@@ -99,9 +101,9 @@ export async function runSweep<S, T, M extends S, K extends string>(
     const { header, entries } = await knownTo(comm, path, ready);
     const found = resultsOf(header, entries);
     const pending = pendingOf(ready.trials, entries);
-    const isOurs = isOneOf(ready.trials);
+    const ours = ofSweep(ready.trials);
     const mine = pending.filter((_, i) => i % size === rank);
-    const teller = new Teller(onProgress, { ...found, trials: found.trials.filter(isOurs) }, mine.length);
+    const teller = new Teller(onProgress, { ...found, trials: ours(found.trials) }, mine.length);
     teller.tell(undefined, journal.notice);
     // Also where nothing is left to do: what is recorded is of no use if evaluate has come to measure something else.
     const reference = await begin(comm, ready, journal, found.baselines[0]);
@@ -111,13 +113,20 @@ export async function runSweep<S, T, M extends S, K extends string>(
     teller.tell();
     const added = await ofAll(comm, journal.entries);
     const { trials, failures, ...results } = resultsOf(header, [...entries, ...inOneOrder(added)]);
-    return { ...results, trials: trials.filter(isOurs), failures: failures.filter(isOurs) };
+    return { ...results, trials: ours(trials), failures: ours(failures) };
   } finally {
     await journal.close();
   }
 }
 
-function isOneOf(trials: readonly KnownTrial[]): (record: { readonly id: string }) => boolean {
-  const ids = new Set(trials.map(({ id }) => id));
-  return ({ id }) => ids.has(id);
+/** Of records those of a sweep's trials, with the kinds and tags that these have now. */
+function ofSweep(
+  trials: readonly KnownTrial[],
+): <R extends TrialRecord | FailureRecord>(records: readonly R[]) => readonly R[] {
+  const byId = new Map(trials.map((trial) => [trial.id, trial]));
+  return (records) =>
+    records.flatMap((record) => {
+      const trial = byId.get(record.id);
+      return trial === undefined ? [] : [{ ...record, kind: trial.kind, tags: trial.tags }];
+    });
 }

@@ -52,6 +52,18 @@ const cases: readonly Case[] = [
     says: ["either a configuration, or --model with --data", "Nothing was run"],
   },
   {
+    name: "a divisor for a configuration",
+    args: () => ["sweep", config(), "--divide-by", "255"],
+    code: 2,
+    says: ["either a configuration, or --model with --data"],
+  },
+  {
+    name: "one file for results and report",
+    args: () => ["sweep", config(), "--results", "a.jsonl", "--report", "./a.jsonl"],
+    code: 2,
+    says: ["--results and --report are one file", "Nothing was run"],
+  },
+  {
     name: "a model without data",
     args: () => ["sweep", "--model", "model.json"],
     code: 2,
@@ -256,6 +268,16 @@ describe("bad input", () => {
     for (const text of says) expect(outcome.stderr).toContain(text);
     expect(outcome.code).toBe(code);
     expect(outcome.stdout).toBe("");
+  });
+
+  it("does not write a report over its results", async () => {
+    const path = config();
+    await command(...sweep(path));
+    const before = readFileSync(`${path}.jsonl`);
+    const { code, stderr } = await command("report", `${path}.jsonl`, "--output", `${path}.jsonl`);
+    expect(code).toBe(2);
+    expect(stderr).toContain("would overwrite the results");
+    expect(readFileSync(`${path}.jsonl`)).toEqual(before);
   });
 
   it("leaves the results of another model as they are", async () => {

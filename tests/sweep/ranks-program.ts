@@ -81,7 +81,7 @@ const tasks: Readonly<Record<string, () => Promise<void>>> = {
         run({ results: `${results}.option` }, { evaluate: (isOdd ? 1 : measure) as never }),
       ),
       "a trial that fails": await run({}, { evaluate: onOdd(3, () => ({ sum: NaN })) }),
-      // Outside of what its trial modifies: found when the model is looked at again.
+      // Outside of what its trial modifies.
       "a model that changes": await thrown(
         run(
           { results: `${results}.moved` },

@@ -57,6 +57,32 @@ describe("a sweep with results", () => {
     expect(readFileSync(results)).toEqual(bytes);
   });
 
+  it("never has results of a model that an evaluation has written to, whenever it is stopped", async () => {
+    const results = freshPath();
+    const controller = new AbortController();
+    let calls = 0;
+    const evaluate = (model: Model): object => {
+      calls++;
+      // The first trial writes to a parameter that it does not modify, and the third is the last.
+      if (calls === 2) model["second.kernel"]![0] = 99;
+      if (calls === 4) controller.abort();
+      return measure(model);
+    };
+    const trials = [2, 3, 4, 5].map((factor) => ({
+      name: `× ${factor}`,
+      modification: scale(factor),
+      layers: "first",
+    }));
+    const { signal } = controller;
+    await expect(runSweep(sweepOf({ evaluate, trials }), { results, signal })).rejects.toThrow(
+      "second.kernel",
+    );
+    expect((await readResults(results)).trials).toEqual([]);
+    expect(essence(await runSweep(sweepOf({ trials }), { results }))).toEqual(
+      essence(await runSweep(sweepOf({ trials }))),
+    );
+  });
+
   it("tries again what failed", async () => {
     const results = freshPath();
     let isBroken = true;
@@ -86,6 +112,15 @@ describe("a sweep with results", () => {
     await counted({ trials: [trial] }, { results });
     // The model as it is, before and after.
     expect((await counted({ trials: [{ ...trial, ...changes }] }, { results })).calls).toBe(isNew ? 3 : 1);
+  });
+
+  it("gives trials that were finished before the kinds and tags that they have now", async () => {
+    const results = freshPath();
+    const trial = { name: "half", modification: scale(0.5), layers: "all" };
+    await runSweep(sweepOf({ trials: [trial] }), { results });
+    const tagged = { ...trial, kind: "halves", tags: { factor: 0.5 } };
+    const { trials } = await runSweep(sweepOf({ trials: [tagged] }), { results });
+    expect(trials).toMatchObject([{ kind: "halves", tags: { factor: 0.5 } }]);
   });
 
   it("keeps a trial's earlier results in the file, and its latest in what is read", async () => {

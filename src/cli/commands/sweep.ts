@@ -1,6 +1,6 @@
 /** `surgical-theater sweep`: runs a sweep, or goes on with one, and reports on it. */
 import { writeFileSync } from "node:fs";
-import { basename, extname } from "node:path";
+import { basename, extname, resolve } from "node:path";
 import { launcherOf } from "../../distributed/mpi/launcher.ts";
 import { mpi, solo } from "../../distributed.ts";
 import { type AnySweep, type Results, runSweep } from "../../sweep.ts";
@@ -41,6 +41,9 @@ export function outputsOf(
   { results = `${name}.jsonl`, report, json = false }: SweepOptions,
 ): Outputs {
   const page = report ?? `${results.replace(/\.jsonl$/, "")}.html`;
+  if (resolve(page) === resolve(results)) {
+    throw new UsageError(`--results and --report are one file, ${JSON.stringify(results)}. Nothing was run`);
+  }
   assertWritable(results, "Name another file with --results");
   assertWritable(page, "Name another file with --report");
   return { results, report: page, json };
@@ -76,18 +79,20 @@ export async function sweepInto(
 }
 
 export async function sweepCommand(config: string | undefined, options: SweepOptions): Promise<ExitCode> {
-  const { model, data, divideBy = 1 } = options;
-  if (config !== undefined && model === undefined && data === undefined) {
+  const { model, data, divideBy } = options;
+  if (config !== undefined && model === undefined && data === undefined && divideBy === undefined) {
     const path = existingFile(config, "The configuration");
     // Before it trains for nothing.
     const outputs = outputsOf(basename(path, extname(path)), options);
     return sweepInto(await loadConfig(config), outputs);
   }
   if (config !== undefined || model === undefined || data === undefined) {
-    throw new UsageError("sweep needs either a configuration, or --model with --data. Nothing was run");
+    throw new UsageError(
+      "sweep needs either a configuration, or --model with --data (and --divide-by). Nothing was run",
+    );
   }
   // Loaded where it is needed: who sweeps something else need not have TensorFlow.js.
   const { layersSweep, nameOf } = await import("../tfjs/layers-sweep.ts");
-  const sweep = await layersSweep({ model, data, divideBy });
+  const sweep = await layersSweep({ model, data, divideBy: divideBy ?? 1 });
   return sweepInto(sweep, outputsOf(nameOf(model), options));
 }

@@ -21,7 +21,7 @@ export function trainAdapter(
   fillNoise(a, noiseSource(2, "adapter", 1 / Math.sqrt(inputs), "float32"), 0);
   const b = new Float32Array(outputs * loraRank);
   const adapter = { [target]: { a, b } };
-  const options = () => ({ modification: lora(adapter, { alpha: loraRank, loraRank }) });
+  const options = () => ({ modification: lora(adapter, { alpha: loraRank, loraRank, layout: "outIn" }) });
   for (let epoch = 0; epoch < epochs; epoch++) {
     const batches = gradients(network, digits, epoch);
     for (;;) {

@@ -42,7 +42,7 @@ export function demoSweep(onEpoch: (line: string) => void): AnySweep {
         ...ranks.flatMap((loraRank) =>
           adapters(
             { [`for moved digits, rank ${loraRank}`]: trainAdapter(network, movedTraining, loraRank) },
-            { alpha: loraRank, loraRank },
+            { alpha: loraRank, loraRank, layout: "outIn" },
           ),
         ),
       ],

@@ -80,7 +80,7 @@ export function parseModelJson(path: string): ModelJson {
 /** Size of a weight in its file. */
 export function bytesOf(path: string, { name, shape, dtype, quantization }: WeightSpec): number {
   const stored = quantization?.dtype ?? dtype;
-  const each = bytesPerElement[stored];
+  const each = Object.hasOwn(bytesPerElement, stored) ? bytesPerElement[stored] : undefined;
   if (each === undefined)
     fail("unknown_dtype", path, `${JSON.stringify(name)} has dtype ${describeValue(stored)}`);
   return each * shape.reduce((product, size) => product * size, 1);
