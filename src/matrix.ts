@@ -12,6 +12,17 @@ export interface Matrix {
   readonly axis: number;
 }
 
+/** What a message writes for a layout: the option, and whose parameters are so. */
+export const inWords: Readonly<Record<Layout, string>> = {
+  outIn: 'layout: "outIn" for [outputs, ...inputs] (PyTorch)',
+  inOut: 'layout: "inOut" for [...inputs, outputs] (TensorFlow.js, embeddings)',
+};
+
+/** Whether a parameter of this shape has as many outputs in one layout as in the other. */
+export function isAmbiguous(shape: readonly number[]): boolean {
+  return shape[0] === shape.at(-1);
+}
+
 /** What a parameter of this shape is as a matrix. */
 export function matrixOf(shape: readonly number[], layout: Layout): Matrix {
   const axis = layout === "outIn" ? 0 : shape.length - 1;

@@ -157,8 +157,8 @@ export interface Site<T> {
   /** Host values as they are now. Lent: not to be written. */
   read(): Await<ArrayLike<number>>;
   /**
-   * Throws {@link ModificationError} unless the operands of `step` fit this parameter, {@link UnsupportedError} for a
-   * step it cannot do. `role` begins the message.
+   * Throws {@link ModificationError} unless the value that `step` is given fits this parameter, {@link UnsupportedError}
+   * for a step it cannot do. `role` begins the message. Factors are checked by `checkOperand`.
    */
   check(step: Step<T>, role: string): void;
   /**

@@ -1,11 +1,12 @@
 /** From modifications and selection to targets: which parameters, and the steps for each. */
+import { checkFactors } from "./check-factors.ts";
 import type { Operation } from "./drive.ts";
 import { LayersError, listed, ModificationError } from "./errors.ts";
 import { factsReader, overallQuantiles, type Quantiles } from "./facts.ts";
 import { isFloat, isStatistic, type LeftOut, select, type Selectable, selectNames } from "./layers.ts";
 import { kindOf, type Modification } from "./modification.ts";
 import type { Request } from "./options.ts";
-import { operandsOf, type Step } from "./step.ts";
+import { type LowRank, operandsOf, type Step } from "./step.ts";
 import type { Layer, Model, Site } from "./store.ts";
 
 /** A parameter to modify, and what to show on it. */
@@ -71,11 +72,14 @@ function* lower<T>(
   for (const modification of modifications) {
     const kind = kindOf(modification);
     const needs = kind.needs(modification, site.parameter);
+    if (needs.norms !== undefined) checkFactors(site, needs.norms.delta as LowRank<T>, modification.type);
     for (const { value, shape, role } of needs.operands ?? []) site.checkOperand(value as T, shape, role);
     const facts = read === undefined ? undefined : yield* read(modification, needs);
     const context = { seed, facts };
     for (const step of kind.steps(modification, site.parameter, context) as readonly Step<T>[]) {
       site.check(step, modification.type);
+      if (step.op === "add" && step.delta.kind === "lowRank")
+        checkFactors(site, step.delta, modification.type);
       steps.push(step);
     }
   }

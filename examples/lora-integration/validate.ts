@@ -23,7 +23,7 @@ export interface Round {
 
 /** The modification that merges an adapter, as strong as it was trained or more or less so. */
 export function asModification(adapter: Adapter, strength = 1): Lora<JaxArray> {
-  return lora(adapter, { alpha: alpha * strength, loraRank });
+  return lora(adapter, { alpha: alpha * strength, loraRank, layout: "outIn" });
 }
 
 /** Validates on one batch, which is given away. */

@@ -23,7 +23,7 @@ export function viewsFor(adapter: Adapter): readonly View[] {
       technique,
     };
   };
-  const merged = { modification: lora(adapter, { alpha, loraRank }), technique } as const;
+  const merged = { modification: lora(adapter, { alpha, loraRank, layout: "outIn" }), technique } as const;
   return [
     { name: "as it is", digits: "upright", options: {}, isExact: true },
     {

@@ -28,9 +28,10 @@ export interface LoraOptions {
   /** Rows of `a` and columns of `b`. */
   readonly loraRank: number;
   /**
-   * `"outIn"` (default): parameters are [outputs, ...inputs], as linear layers and convolutions in PyTorch.
-   * `"inOut"`: [...inputs, outputs], as dense layers and convolutions in TensorFlow.js, embeddings [vocabulary,
-   * features] and GPT-2's Conv1D (PEFT's `fan_in_fan_out`).
+   * `"outIn"`: parameters are [outputs, ...inputs], as linear layers and convolutions in PyTorch. `"inOut"`:
+   * [...inputs, outputs], as dense layers and convolutions in TensorFlow.js, embeddings [vocabulary, features] and
+   * GPT-2's Conv1D (PEFT's `fan_in_fan_out`). Default: `"outIn"`, but for parameters whose first and last dimension are
+   * equal: they fit both, and there is none.
    */
   readonly layout?: Layout;
   /** The delta is `alpha / √loraRank · b · a` instead of `alpha / loraRank · b · a`. */
@@ -57,7 +58,8 @@ export interface Resolved<T> {
   readonly magnitude: T | undefined;
   readonly alpha: number;
   readonly loraRank: number;
-  readonly layout: Layout;
+  /** Undefined where nothing says it. */
+  readonly layout: Layout | undefined;
 }
 
 function checkRank(what: string, value: unknown): void {
@@ -161,6 +163,6 @@ export function resolve<T>(given: Adapter<T>, name: string): Resolved<T> {
     magnitude,
     alpha: alpha ?? matching(given.alphaPattern, name) ?? given.alpha,
     loraRank: loraRank ?? matching(given.rankPattern, name) ?? given.loraRank,
-    layout: layout ?? given.layout ?? "outIn",
+    layout: layout ?? given.layout,
   };
 }

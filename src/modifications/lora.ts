@@ -1,6 +1,6 @@
 import { ModificationError } from "../errors.ts";
-import { matrixOf } from "../matrix.ts";
-import type { LowRank, Step } from "../step.ts";
+import { inWords, isAmbiguous, matrixOf } from "../matrix.ts";
+import type { Layout, LowRank, Step } from "../step.ts";
 import { isQuantizedFormat, type Parameter } from "../store.ts";
 import {
   type Adapter,
@@ -41,13 +41,14 @@ export interface Lora<T> extends Adapter<T> {
  *   before what patterns say, and that before the options
  * @throws TypeError, RangeError for arguments of another kind, an adapter without entries, or a pattern that is no
  *   regular expression
- * @throws ModificationError when a theater opens: `shape_mismatch` for a parameter of less than two dimensions, or
- *   arrays of other sizes; `dtype_mismatch` for an integer parameter, or arrays of another kind; `non_finite` for a
- *   factor in a typed array that holds NaN or infinity, and for an output that no finite factor scales to its magnitude
+ * @throws ModificationError when a theater opens: `shape_mismatch` for a parameter of less than two dimensions, one
+ *   whose first and last dimension are equal where nothing says its layout, or arrays of other sizes; `dtype_mismatch`
+ *   for an integer parameter, or arrays of another kind; `non_finite` for a factor in a typed array that holds NaN or
+ *   infinity, and for an output that no finite factor scales to its magnitude
  * @example
  * const weights = { kernel: { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3], dtype: "float32" } } as const;
  * const adapter = { kernel: { a: Float32Array.of(1, 0, -1), b: Float32Array.of(1, 2) } };
- * const modification = lora(adapter, { alpha: 0.5, loraRank: 1 });
+ * const modification = lora(adapter, { alpha: 0.5, loraRank: 1, layout: "outIn" });
  * withTheater(weights, { modification }, () => [...weights.kernel.data]); // [1.5, 2, 2.5, 5, 5, 5]
  */
 export function lora<A, B = A, M = A>(
@@ -55,15 +56,21 @@ export function lora<A, B = A, M = A>(
   adapter: Readonly<Record<string, LoraFactors<A, B, M>>>,
   options: LoraOptions,
 ): Lora<A | B | M> {
-  const modification: Lora<A | B | M> = { layout: "outIn", ...options, type: "lora", adapter };
+  const modification: Lora<A | B | M> = { ...options, type: "lora", adapter };
   checkProperties("lora", modification, loraKind.properties);
   loraKind.check(modification, undefined);
   return Object.freeze(modification);
 }
 
-/** Throws ModificationError for a parameter that no product of two matrices can be added to. */
-function checkParameter({ name, shape, dtype }: Parameter, layout: "outIn" | "inOut"): void {
-  const needed = layout === "outIn" ? "[outputs, ...inputs]" : "[...inputs, outputs]";
+/**
+ * Where a parameter has its outputs.
+ *
+ * @param given - what the adapter says
+ * @throws ModificationError for a parameter that no product of two matrices can be added to, or to which one and its
+ *   transpose can
+ */
+function layoutFor({ name, shape, dtype }: Parameter, given: Layout | undefined): Layout {
+  const needed = given === "inOut" ? "[...inputs, outputs]" : "[outputs, ...inputs]";
   if (shape.length < 2) {
     throw new ModificationError(
       "shape_mismatch",
@@ -80,6 +87,16 @@ function checkParameter({ name, shape, dtype }: Parameter, layout: "outIn" | "in
         "The model is unchanged. Leave it out.",
     );
   }
+  // The wrong one would be shown as a model that is merely bad.
+  if (given === undefined && isAmbiguous(shape)) {
+    throw new ModificationError(
+      "shape_mismatch",
+      name,
+      `lora: ${JSON.stringify(name)} has shape [${shape.join(", ")}], which does not tell its outputs from its inputs, ` +
+        `and no layout is given. The model is unchanged. Write ${inWords.outIn}, or ${inWords.inOut}.`,
+    );
+  }
+  return given ?? "outIn";
 }
 
 interface Found {
@@ -91,7 +108,10 @@ interface Found {
 function findFor(lora: Lora<unknown>, parameter: Parameter): Found {
   const { name, aliases } = parameter;
   const given = [name, ...aliases].filter((known) => Object.hasOwn(lora.adapter, known));
-  const all = given.map((known) => resolve(lora, known));
+  const all = given.map((known) => {
+    const resolved = resolve(lora, known);
+    return { ...resolved, layout: layoutFor(parameter, resolved.layout) };
+  });
   const first = all[0]!;
   if (
     all.some((each) =>
@@ -104,7 +124,6 @@ function findFor(lora: Lora<unknown>, parameter: Parameter): Found {
     );
   }
   const { a, b, magnitude, alpha, loraRank, layout } = first;
-  checkParameter(parameter, layout);
   const [scaling, what] =
     lora.rsLora === true
       ? [alpha / Math.sqrt(loraRank), "lora: alpha / √loraRank"]

@@ -6,7 +6,7 @@ import { body, type Case, modifying } from "./cases.ts";
 const build = lora as (adapter?: unknown, options?: unknown) => unknown;
 
 const factors = { a: Float32Array.of(1, 2), b: Float32Array.of(3, 4) };
-const options = { alpha: 1, loraRank: 1 };
+const options = { alpha: 1, loraRank: 1, layout: "outIn" };
 
 /** Builds, with `head.kernel` as the parameter where nothing else is given. */
 function building(given: object, adapter: unknown = { "head.kernel": factors }): Case["run"] {
@@ -154,4 +154,90 @@ const cases: readonly Case[] = [
   },
 ];
 
-export const loraCases: readonly Case[] = cases.map((each) => ({ ...each, on: "surgical-theater" }));
+/** Opens a theater on `name` of the model without attention, with factors of these shapes. */
+function opening(
+  name: string,
+  { a, b, magnitude }: Readonly<Record<"a" | "b", readonly number[]>> & { readonly magnitude?: number },
+  given: object = {},
+): Case["run"] {
+  return ({ entry, plain, values }) => {
+    const ones = (shape: readonly number[]): unknown =>
+      values(Array<number>(shape.reduce((all, length) => all * length, 1)).fill(1), shape);
+    const own = { a: ones(a), b: ones(b), ...(magnitude !== undefined && { magnitude: ones([magnitude]) }) };
+    return entry.withTheater(
+      plain,
+      { modification: build({ [name]: own }, { alpha: 1, loraRank: 1, ...given }) },
+      body,
+    );
+  };
+}
+
+const [inputsOfTwo, inputsOfOne] = [
+  { a: [1, 2], b: [1, 1] },
+  { a: [1, 1], b: [2, 1] },
+];
+
+/** Mistakes about the layout, which every store has parameters for. `dense_1.kernel` is [1, 2]. */
+const layoutCases: readonly Case[] = [
+  {
+    name: "an adapter of a square kernel without a layout",
+    run: opening("dense_2.kernel", { a: [1, 2], b: [2, 1] }),
+    error: ModificationError,
+    code: "shape_mismatch",
+    says: [
+      'lora: "dense_2.kernel" has shape [2, 2], which does not tell its outputs from its inputs',
+      'Write layout: "outIn" for [outputs, ...inputs] (PyTorch)',
+      'layout: "inOut" for [...inputs, outputs] (TensorFlow.js',
+    ],
+  },
+  {
+    name: "an adapter with a magnitude of a square kernel without a layout",
+    run: opening("dense_2.kernel", { a: [1, 2], b: [2, 1], magnitude: 2 }),
+    error: ModificationError,
+    code: "shape_mismatch",
+    says: ['lora: "dense_2.kernel" has shape [2, 2]', 'layout: "outIn"', 'layout: "inOut"'],
+  },
+  {
+    name: "a literal adapter of a square kernel without a layout, in a plan",
+    run: ({ entry, plain, values }) => {
+      const own = { a: values([1, 2], [1, 2]), b: values([3, 4], [2, 1]) };
+      const modification = { type: "lora", adapter: { "dense_2.kernel": own }, alpha: 1, loraRank: 1 };
+      return entry.planTheater(plain, { modification });
+    },
+    error: ModificationError,
+    code: "shape_mismatch",
+    says: ['lora: "dense_2.kernel" has shape [2, 2]', 'layout: "outIn"', 'layout: "inOut"'],
+  },
+  {
+    name: "factors of a kernel of TensorFlow.js without a layout",
+    run: opening("dense_1.kernel", inputsOfOne),
+    error: ModificationError,
+    code: "shape_mismatch",
+    says: [
+      'lora: factor a for "dense_1.kernel"',
+      'Both factors fit layout: "inOut" for [...inputs, outputs] (TensorFlow.js, embeddings)',
+    ],
+  },
+  {
+    name: "factors with a magnitude of a kernel of TensorFlow.js without a layout",
+    run: opening("dense_1.kernel", { ...inputsOfOne, magnitude: 2 }),
+    error: ModificationError,
+    code: "shape_mismatch",
+    says: ['lora: factor a for "dense_1.kernel"', 'Both factors fit layout: "inOut"'],
+  },
+  {
+    name: "factors of a kernel of PyTorch in the other layout",
+    run: opening("dense_1.kernel", inputsOfTwo, { layout: "inOut" }),
+    error: ModificationError,
+    code: "shape_mismatch",
+    says: [
+      'lora: factor a for "dense_1.kernel"',
+      'Both factors fit layout: "outIn" for [outputs, ...inputs] (PyTorch)',
+    ],
+  },
+];
+
+export const loraCases: readonly Case[] = [
+  ...cases.map((each) => ({ ...each, on: "surgical-theater" }) as const),
+  ...layoutCases,
+];

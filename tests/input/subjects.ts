@@ -19,6 +19,8 @@ export interface Entry {
   readonly Ema: new (model?: unknown, options?: unknown) => InstanceType<typeof memory.Ema>;
   scale(factor?: unknown): unknown;
   noise(options?: unknown): unknown;
+  prune(options?: unknown): unknown;
+  quantize(options?: unknown): unknown;
   custom(fn?: unknown, options?: unknown): unknown;
   interpolate(towards?: unknown, amount?: unknown): unknown;
 }

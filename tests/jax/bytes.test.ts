@@ -62,7 +62,7 @@ const cases: readonly Case[] = [
   { title: "disable: the largest alone", modification: disable(), layers: "all", held: LARGEST },
   { title: "disable a list in another order", modification: disable(), layers: "layers.1", held: LARGEST },
   { title: "lora, inOut", modification: lora(adapters.inOut, { ...LORA, layout: "inOut" }), held: MATRICES },
-  { title: "lora, outIn", modification: lora(adapters.outIn, LORA), held: MATRICES },
+  { title: "lora, outIn", modification: lora(adapters.outIn, { ...LORA, layout: "outIn" }), held: MATRICES },
   { title: "custom, a delta", modification: custom((w: np.Array) => w.mul(2)), layers: "all", held: ALL },
   {
     title: "custom, a value",

@@ -161,7 +161,7 @@ describe("the norms of DoRA", () => {
     const model = { w: { data: normals(1e6, 0.3, 1), shape: [1000, 1000], dtype: "float32" as const } };
     const entry = { a: normals(8000, 0.1, 2), b: normals(8000, 0.1, 3), magnitude: normals(1000, 9, 4) };
     const options = {
-      modification: lora({ w: entry }, { alpha: 8, loraRank: 8 }),
+      modification: lora({ w: entry }, { alpha: 8, loraRank: 8, layout: "outIn" }),
       technique: "reversible",
     } as const;
     const plan = planTheater(model, options);

@@ -195,4 +195,18 @@ describe.each(layouts)("lora on a parameter of layout %s", (layout) => {
     expect(bits(data)).toBe(bits(weights));
     expect(bits(other)).toBe(bits(weights));
   });
+
+  it.each([
+    { name: "both factors fit it", b: a, says: true },
+    { name: "not where one alone does", b: a.slice(1), says: false },
+  ])("names the other layout: $name", ({ b: second, says }) => {
+    const model = { w: kernel(weights.slice(), "float32", layout) };
+    const modification = lora<NumericArray>(
+      { w: { a: b, b: second } },
+      { alpha: ALPHA, loraRank: RANK, layout },
+    );
+    const { message } = thrownBy(() => surgicalTheater(model, { modification })) as Error;
+    const other = layout === "outIn" ? "inOut" : "outIn";
+    expect(message.includes(`Both factors fit layout: "${other}"`)).toBe(says);
+  });
 });

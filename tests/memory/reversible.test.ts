@@ -62,7 +62,7 @@ const limits: readonly {
     title: "lora",
     dtype: "float32",
     technique: "reversible",
-    modification: lora(adapter, { alpha: 8, loraRank: 8 }),
+    modification: lora(adapter, { alpha: 8, loraRank: 8, layout: "outIn" }),
     most: 0.27 + factorBits,
   },
   { title: "scale", dtype: "bfloat16", technique: "reversible", modification: scale(0.9), most: 0.24 },

@@ -294,7 +294,10 @@ describe.each(backends)("lora on %s", (backend) => {
 
     it("the parameter itself as a factor", () => {
       const w = variable(random([5, 5], 1));
-      const modification = lora({ w: { a: w, b: own(tf.ones([5, 5])) } }, { alpha: 1, loraRank: 5 });
+      const modification = lora(
+        { w: { a: w, b: own(tf.ones([5, 5])) } },
+        { alpha: 1, loraRank: 5, layout: "inOut" },
+      );
       const error = thrownBy(() => surgicalTheater({ w }, { modification }));
       expect(error).toMatchObject({ code: "live_value" });
     });

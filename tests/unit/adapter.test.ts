@@ -10,8 +10,13 @@ import { inMemory } from "./models.ts";
 const { parameters } = inMemory({ w: { shape: [4, 6] } });
 
 /** The delta that an adapter of one entry adds. */
-function deltaOf(name: string, options: LoraOptions, entry: object = {}): LowRank<unknown> {
-  const parameter: Parameter = { ...parameters[0]!, name };
+function deltaOf(
+  name: string,
+  options: LoraOptions,
+  entry: object = {},
+  shape: readonly number[] = [4, 6],
+): LowRank<unknown> {
+  const parameter: Parameter = { ...parameters[0]!, name, shape };
   const factors: LoraFactors<unknown> = { a: "a", b: "b", ...entry };
   const modification = lora({ [name]: factors }, options);
   const steps = kindOf(modification).steps(modification, parameter, { seed: undefined, facts: undefined });
@@ -96,6 +101,51 @@ describe("an entry", () => {
     const options = { alpha: 1, loraRank: 1, layout: "inOut" } as const;
     expect(deltaOf("w", options).layout).toBe("inOut");
     expect(deltaOf("w", options, { layout: "outIn" }).layout).toBe("outIn");
+  });
+
+  it("without a layout has outputs first, where the shape can tell", () => {
+    const options = { alpha: 1, loraRank: 1 };
+    expect(deltaOf("w", options).layout).toBe("outIn");
+    expect(deltaOf("w", options, {}, [4, 4, 1, 1]).layout).toBe("outIn");
+    expect(deltaOf("w", options, {}, [4, 2, 2]).layout).toBe("outIn");
+  });
+
+  it.each([
+    ["a square matrix", [4, 4]],
+    ["a convolution with as many outputs as places", [3, 8, 3]],
+    ["a convolution with dimensions of one length", [3, 3, 16, 3]],
+  ])("without a layout is refused for %s", (_, shape) => {
+    for (const alpha of [1, 0]) {
+      expect(thrownBy(() => deltaOf("w", { alpha, loraRank: 1 }, {}, shape))).toMatchObject({
+        name: "ModificationError",
+        code: "shape_mismatch",
+        parameter: "w",
+        message:
+          `lora: "w" has shape [${shape.join(", ")}], which does not tell its outputs from its inputs, and no layout ` +
+          'is given. The model is unchanged. Write layout: "outIn" for [outputs, ...inputs] (PyTorch), or ' +
+          'layout: "inOut" for [...inputs, outputs] (TensorFlow.js, embeddings).',
+      });
+    }
+  });
+
+  it.each(["outIn", "inOut"] as const)("with the layout %s, there or in the options, is not", (layout) => {
+    const options = { alpha: 1, loraRank: 1 };
+    expect(deltaOf("w", options, { layout }, [4, 4]).layout).toBe(layout);
+    expect(deltaOf("w", { ...options, layout }, {}, [4, 4]).layout).toBe(layout);
+  });
+
+  it("of a tied parameter may leave out what another says, where the shape can tell", () => {
+    const tied = (shape: readonly number[]): unknown => {
+      const parameter: Parameter = { ...parameters[0]!, shape, aliases: ["t"] };
+      const factors = { a: "a", b: "b" };
+      const modification = lora(
+        { w: factors, t: { ...factors, layout: "outIn" } },
+        { alpha: 1, loraRank: 1 },
+      );
+      return kindOf(modification).steps(modification, parameter, { seed: undefined, facts: undefined });
+    };
+    expect(tied([4, 6])).toMatchObject([{ delta: { layout: "outIn" } }]);
+    expect(thrownBy(() => tied([4, 4]))).toMatchObject({ code: "shape_mismatch", parameter: "w" });
   });
 
   it.each([

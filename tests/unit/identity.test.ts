@@ -33,6 +33,13 @@ describe("identityOf", () => {
     expect(await identityOf(options)).not.toBe(await identityOf({ modification: scale(0.9), layers: "all" }));
   });
 
+  it("tells a factor of -0, which shows other bits than 0", async () => {
+    const of = (factor: number): Promise<string> =>
+      identityOf({ modification: scale(factor), layers: "all" });
+    expect(await of(-0)).toBe(await of(-0));
+    expect(await of(-0)).not.toBe(await of(0));
+  });
+
   it("is the same for every technique and budget", async () => {
     const options = { modification: scale(0.9), layers: "all" } as const;
     expect(await identityOf({ ...options, technique: "reversible", budget: 1e9 })).toBe(
@@ -71,7 +78,9 @@ describe("stores of engines", () => {
     const before = await tfjs.store.fingerprints(model);
     expect([...before.keys()]).toEqual(["kernel", "bias"]);
     const identity = (value: number): Promise<string> =>
-      tfjs.store.identityOf(model, { modification: interpolate({ bias: tf.tensor1d([value, value, value]) }) });
+      tfjs.store.identityOf(model, {
+        modification: interpolate({ bias: tf.tensor1d([value, value, value]) }),
+      });
     expect(await identity(1)).toBe(await identity(1));
     expect(await identity(1)).not.toBe(await identity(2));
     model.bias.assign(tf.zeros([3]));
@@ -86,7 +95,8 @@ describe("stores of engines", () => {
     const params = { w: np.ones([4, 4]) };
     const identity = (value: number): Promise<string> => {
       const adapter = { w: { a: np.full([2, 4], value), b: np.ones([4, 2]) } };
-      return jax.store.identityOf(params, { modification: lora(adapter, { alpha: 2, loraRank: 2 }) });
+      const modification = lora(adapter, { alpha: 2, loraRank: 2, layout: "outIn" });
+      return jax.store.identityOf(params, { modification });
     };
     expect(await identity(1)).toBe(await identity(1));
     expect(await identity(1)).not.toBe(await identity(2));

@@ -54,7 +54,7 @@ const withArraysOrCode: readonly Pair[] = [
   {
     name: "lora",
     built: lora(adapter, { alpha: 2, loraRank: 1 }),
-    literal: { type: "lora", adapter, alpha: 2, loraRank: 1, layout: "outIn" },
+    literal: { type: "lora", adapter, alpha: 2, loraRank: 1 },
   },
   {
     name: "lora on transposed parameters",
@@ -108,7 +108,7 @@ describe("a literal without its optional properties", () => {
 
   it("adds an adapter to a parameter of [outputs, inputs]", () => {
     expect(shown({ type: "lora", adapter, alpha: 2, loraRank: 1 })).toEqual(
-      shown(lora(adapter, { alpha: 2, loraRank: 1 })),
+      shown(lora(adapter, { alpha: 2, loraRank: 1, layout: "outIn" })),
     );
   });
 

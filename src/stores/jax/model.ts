@@ -2,7 +2,6 @@
 import { describeValue, UnsupportedError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
 import { layerPathOf } from "../../layers.ts";
-import { matrixOf } from "../../matrix.ts";
 import { operandOf, type Step } from "../../step.ts";
 import type { Await, Bytes, Capsule, Layer, Model, Parameter, Site, Stage } from "../../store.ts";
 import { refuseOtherModels } from "../other-models.ts";
@@ -85,11 +84,6 @@ export class JaxSite implements Site<JaxArray> {
           "Use custom with np.zerosLike.",
       );
     }
-    if (step.op !== "add" || step.delta.kind !== "lowRank") return;
-    const { a, b, loraRank, layout } = step.delta;
-    const { outputs, inputs } = matrixOf(parameter.shape, layout);
-    this.checkOperand(a, [loraRank, inputs], `${role}: factor a for`);
-    this.checkOperand(b, [outputs, loraRank], `${role}: factor b for`);
   }
 
   checkOperand(value: JaxArray, shape: readonly number[], role: string): void {

@@ -1,7 +1,6 @@
 /** Whether what a step brings along fits a parameter. */
 import { carrierOf, type DType, type NumericArray } from "../../dtypes/dtype.ts";
 import { describeValue, ModificationError } from "../../errors.ts";
-import { matrixOf } from "../../matrix.ts";
 import { operandOf, type Step } from "../../step.ts";
 import type { Parameter } from "../../store.ts";
 import { isHalf, numbersOf } from "./operands.ts";
@@ -54,14 +53,9 @@ export function checkOperand(value: NumericArray, shape: readonly number[], of: 
   );
 }
 
-/** @throws ModificationError unless the operands of `step` fit the parameter */
+/** @throws ModificationError unless the value that `step` is given fits the parameter */
 export function checkStep(step: Step<NumericArray>, of: For, role: string): void {
-  const { shape } = of.parameter;
   const value = operandOf(step);
-  if (value !== undefined) checkArray(value, of.valueShape ?? shape, of, `${role}: the value for`);
-  if (step.op !== "add" || step.delta.kind !== "lowRank") return;
-  const { a, b, loraRank, layout } = step.delta;
-  const { outputs, inputShape } = matrixOf(shape, layout);
-  checkOperand(a, [loraRank, ...inputShape], of, `${role}: factor a for`);
-  checkOperand(b, [outputs, loraRank], of, `${role}: factor b for`);
+  if (value !== undefined)
+    checkArray(value, of.valueShape ?? of.parameter.shape, of, `${role}: the value for`);
 }

@@ -5,7 +5,6 @@ import { describeValue, UnsupportedError } from "../../errors.ts";
 import { fingerprint } from "../../fingerprint.ts";
 import { operandOf, type Step } from "../../step.ts";
 import type { Await, Bytes, Layer, Model, Parameter, Shown, Site, Stage, Technique } from "../../store.ts";
-import { matrixOf } from "../../matrix.ts";
 import { isRecord } from "../../plain.ts";
 import { refuseOtherModels } from "../other-models.ts";
 import { capsulesOf } from "./capsule.ts";
@@ -86,11 +85,6 @@ class TensorSite implements Site<Tensor> {
     const name = JSON.stringify(this.parameter.name);
     const value = operandOf(step);
     if (value !== undefined) checkTensor(value, this.parameter, `${role}: the value for ${name}`);
-    if (step.op !== "add" || step.delta.kind !== "lowRank") return;
-    const { a, b, loraRank, layout } = step.delta;
-    const { outputs, inputShape } = matrixOf(this.parameter.shape, layout);
-    this.checkOperand(a, [loraRank, ...inputShape], `${role}: factor a for`);
-    this.checkOperand(b, [outputs, loraRank], `${role}: factor b for`);
   }
 
   checkOperand(value: Tensor, shape: readonly number[], role: string): void {
