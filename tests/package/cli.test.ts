@@ -80,7 +80,7 @@ describe("the command of the tarball", () => {
     await expect(sweep()).rejects.toThrow("npm install @tensorflow/tfjs");
     await install(folder, ["@tensorflow/tfjs@^4.22.0"]);
     const output = await sweep();
-    expect(output).toContain("digits/model.json: accuracy (more is better)");
+    expect(output).toContain("digits on digits.csv: accuracy (more is better)");
     expect(output).toMatch(
       /(\d+) of \1 trials brought the model back bit for bit; at the end it is identical/,
     );

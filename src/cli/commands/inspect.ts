@@ -26,7 +26,7 @@ function totals({ parameters }: Inspected): {
 function text(inspected: Inspected): string {
   const { file, format, notes, parameters } = inspected;
   const total = totals(inspected);
-  const attention = attentionTargets(parameters);
+  const attention = attentionTargets(inspected);
   const rows = parameters.map(({ name, dtype, shape, bytes }) => [
     name,
     dtype,
@@ -44,9 +44,11 @@ function text(inspected: Inspected): string {
     table([["parameter", "dtype", "shape", "bytes", ""], ...rows]),
     "",
     `${total.parameters} parameters, ${total.elements} elements, ${formatBytes(total.bytes)} (${byDType.join(", ")})`,
-    attention.length === 0
-      ? 'layers: "attention", the default, selects none of them: name layers, or say "all"'
-      : `layers: "attention", the default, selects ${attention.length} of them`,
+    inspected.isAdapter
+      ? `Factors for a model's parameters, ${attention.length} of them for attention: see loraOf`
+      : attention.length === 0
+        ? 'layers: "attention", the default, selects none of them: name layers, or say "all"'
+        : `layers: "attention", the default, selects ${attention.length} of them`,
   ].join("\n");
 }
 
@@ -55,7 +57,7 @@ export async function inspectCommand(
   { json = false }: { readonly json?: boolean },
 ): Promise<void> {
   const inspected = await inspect(file);
-  const attention = attentionTargets(inspected.parameters);
+  const attention = attentionTargets(inspected);
   await print(
     json
       ? JSON.stringify({ ...inspected, total: totals(inspected), attention }, undefined, 2)

@@ -17,13 +17,15 @@ export interface Inspected {
   readonly file: string;
   /** `safetensors`, `PEFT adapter`, … */
   readonly format: string;
+  /** Whether it has factors for a model's parameters, and no parameters of its own. */
+  readonly isAdapter: boolean;
   /** What the file says about itself. */
   readonly notes: Readonly<Record<string, string>>;
   readonly parameters: readonly InFile[];
 }
 
-/** Names of the parameters that `layers: "attention"`, the default, selects. */
-export function attentionTargets(parameters: readonly InFile[]): readonly string[] {
+/** Names of the parameters that `layers: "attention"`, the default, selects; of an adapter its factors for them. */
+export function attentionTargets({ parameters }: Inspected): readonly string[] {
   const layers = [...new Set(parameters.map(({ name }) => layerPathOf(name)))];
   const all = parameters.map(({ name, dtype, shape, bytes }, index): Parameter => {
     const layer = layerPathOf(name);

@@ -15,5 +15,11 @@ export function inspectModelJson(path: string): Inspected {
   const notes = Object.entries({ format, generatedBy, convertedBy }).filter(
     (entry): entry is [string, string] => typeof entry[1] === "string",
   );
-  return { file: path, format: "TensorFlow.js model", notes: Object.fromEntries(notes), parameters };
+  return {
+    file: path,
+    format: "TensorFlow.js model",
+    isAdapter: false,
+    notes: Object.fromEntries(notes),
+    parameters,
+  };
 }

@@ -16,7 +16,7 @@ export async function inspectSafetensors(path: string): Promise<Inspected> {
   const file = await openSafetensors(await openFile(path));
   try {
     const parameters = [...file.tensors].map(([name, info]) => ({ name, ...info }));
-    return { file: path, format: "safetensors", notes: noted(file.metadata), parameters };
+    return { file: path, format: "safetensors", isAdapter: false, notes: noted(file.metadata), parameters };
   } finally {
     await file.close();
   }
@@ -30,6 +30,7 @@ export async function inspectSharded(path: string, name: string): Promise<Inspec
     return {
       file: `${path}/${name}`,
       format: "safetensors in several files",
+      isAdapter: false,
       notes: noted(model.metadata),
       parameters,
     };
@@ -45,7 +46,7 @@ export async function inspectGguf(path: string): Promise<Inspected> {
     const metadata = [...file.metadata].map(
       ([key, { value }]) => [key, Array.isArray(value) ? `${value.length} values` : value] as const,
     );
-    return { file: path, format: "GGUF", notes: noted(metadata), parameters };
+    return { file: path, format: "GGUF", isAdapter: false, notes: noted(metadata), parameters };
   } finally {
     await file.close();
   }
@@ -64,5 +65,11 @@ export async function inspectPeft(path: string): Promise<Inspected> {
     ...(taskType !== undefined && { task: taskType }),
   };
   const { parameters } = await inspectSafetensors(`${path}/adapter_model.safetensors`);
-  return { file: path, format: "PEFT adapter", notes: noted(Object.entries(notes)), parameters };
+  return {
+    file: path,
+    format: "PEFT adapter",
+    isAdapter: true,
+    notes: noted(Object.entries(notes)),
+    parameters,
+  };
 }

@@ -8,7 +8,7 @@ import { changeFormat, count, formatDuration, formatInstant } from "./numbers.ts
 /** What intervals are, and are not. */
 export const aboutIntervals =
   "Intervals are 95 % confidence intervals of the mean, by Student's t. Samples are seeds where a point has several, " +
-  "each the mean of its repeats; else they are repeats. Intervals say how much a metric varies between these, not how " +
+  "each the mean of its repeats; else they are repeats. Of a single sample there is no interval, and no mark for chance. Intervals say how much a metric varies between these, not how " +
   "it would on other data. The best of many trials is partly luck.";
 
 /** What was swept, when, and what decides. */
