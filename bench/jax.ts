@@ -117,7 +117,7 @@ const failures: string[] = [];
 /** Makes all matrices without a theater. */
 async function makeByHand(byHand: NonNullable<Case["byHand"]>): Promise<readonly np.Array[]> {
   const made = layers.map((path) => byHand(arrayAt(path), path));
-  await blockUntilReady(made as np.Array[]);
+  await blockUntilReady(made);
   return made;
 }
 
