@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { readResults } from "../../src/sweep.ts";
+import { openMpiRuns } from "../distributed/ranks.ts";
 import { command, configuration, file } from "./command.ts";
 
 const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
@@ -139,4 +140,23 @@ describe("sweep", () => {
     expect(code).toBe(0);
     expect(existsSync(`${at}pages/r.html`)).toBe(true);
   });
+
+  it.skipIf(!openMpiRuns())(
+    "divides trials among the ranks of an MPI launcher, and ends with 0 on each",
+    async () => {
+      const config = file("sweep.mjs", configuration());
+      const results = `${config}.jsonl`;
+      const program = [process.execPath, "--import", "tsx", main, "sweep", config, "--results", results];
+      const args = ["--allow-run-as-root", "--oversubscribe", "-n", "2", ...program];
+      const child = spawn("mpirun.openmpi", args, { stdio: ["ignore", "pipe", "pipe"] });
+      let [output, said] = ["", ""];
+      child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+      child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+      expect(await new Promise((done) => child.on("close", done)), said).toBe(0);
+      expect(output.match(/3 of 3 trials brought the model back bit for bit/g)).toHaveLength(1);
+      const { trials } = await readResults(results);
+      expect(new Set(trials.map(({ rank }) => rank))).toEqual(new Set([0, 1]));
+    },
+    60_000,
+  );
 });

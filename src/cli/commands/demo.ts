@@ -12,9 +12,5 @@ export async function demoCommand({ out }: { readonly out: string }): Promise<Ex
   assertWritable(results, "Name another folder with --out");
   note("Training a digit classifier in typed arrays, and adapters for digits that have moved …");
   const sweep = demoSweep(note);
-  return sweepInto(sweep, {
-    results: join(out, "digits.jsonl"),
-    report: join(out, "digits.html"),
-    json: false,
-  });
+  return sweepInto(sweep, { results, report: join(out, "digits.html"), json: false });
 }

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { basename, extname, resolve } from "node:path";
 import { launcherOf } from "../../distributed/mpi/launcher.ts";
-import { mpi, solo } from "../../distributed.ts";
+import { type Communicator, mpi, solo } from "../../distributed.ts";
 import { type AnySweep, type Results, runSweep } from "../../sweep.ts";
 import { summarize } from "../../sweep/summary.ts";
 import { loadConfig } from "../config.ts";
@@ -49,33 +49,49 @@ export function outputsOf(
   return { results, report: page, json };
 }
 
+/** Runs `fn` with all ranks of the job that this process belongs to, or alone. */
+async function withRanks<R>(fn: (communicator: Communicator) => Promise<R>): Promise<R> {
+  if (launcherOf(process.env).kind === "none") return fn(solo());
+  const world = await mpi();
+  let result: R;
+  try {
+    result = await fn(world);
+  } catch (error) {
+    // What went wrong is told, and not that others have gone too.
+    await world.finalizeAsync().catch(() => {});
+    throw error;
+  }
+  await world.finalizeAsync();
+  return result;
+}
+
 /** Runs a sweep from its first or next trial to its end, and writes its report. */
 export async function sweepInto(
   sweep: AnySweep,
   { results: path, report, json }: Outputs,
 ): Promise<ExitCode> {
-  const isParallel = launcherOf(process.env).kind !== "none";
-  const communicator = isParallel ? await mpi() : solo();
-  const isFirst = communicator.rank === 0;
-  let results: Results;
-  {
-    using progress = new Progress();
-    results = await interruptible((signal) =>
-      runSweep(sweep, {
-        results: path,
-        signal,
-        ...(isParallel && { communicator }),
-        ...(isFirst && { onProgress: (event) => progress.update(event) }),
-      }),
-    );
-  }
-  if (isFirst) {
-    const { render } = await import("../report/render.ts");
-    writeFileSync(report, render("html", results));
-    await print(json ? render("json", results) : conclusions(summarize(results)));
-    note(`Report: ${report}\nResults: ${path}`);
-  }
-  return results.failures.length > 0 ? exitCodes.failed : exitCodes.done;
+  return withRanks(async (communicator) => {
+    const isFirst = communicator.rank === 0;
+    let results: Results;
+    {
+      using progress = new Progress();
+      results = await interruptible((signal) =>
+        runSweep(sweep, {
+          results: path,
+          signal,
+          communicator,
+          ...(isFirst && { onProgress: (event) => progress.update(event) }),
+        }),
+      );
+    }
+    if (isFirst) {
+      const { render } = await import("../report/render.ts");
+      writeFileSync(report, render("html", results));
+      await print(json ? render("json", results) : conclusions(summarize(results)));
+      note(`Report: ${report}\nResults: ${path}`);
+    }
+    return results.failures.length > 0 ? exitCodes.failed : exitCodes.done;
+  });
 }
 
 export async function sweepCommand(config: string | undefined, options: SweepOptions): Promise<ExitCode> {
