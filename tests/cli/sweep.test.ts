@@ -152,7 +152,8 @@ describe("sweep", () => {
       let [output, said] = ["", ""];
       child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
       child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
-      expect(await new Promise((done) => child.on("close", done)), said).toBe(0);
+      const code = await new Promise((done) => child.on("close", done));
+      if (code !== 0) expect.fail(`it ended with ${String(code)}:\n${said}`);
       expect(output.match(/3 of 3 trials brought the model back bit for bit/g)).toHaveLength(1);
       const { trials } = await readResults(results);
       expect(new Set(trials.map(({ rank }) => rank))).toEqual(new Set([0, 1]));
